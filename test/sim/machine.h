@@ -22,12 +22,12 @@ enum {
 };
 
 struct machine_options {
-	const char *images;	/* folder of the guest's PE files */
-	unsigned cpus;		/* 1 to MACHINE_CPUS_MAX */
-	unsigned modules;	/* synthetic modules beside the real ones */
-	uint64_t seed;		/* randomises load addresses a little */
-	bool boot;		/* start before the drivers are loaded: load events come */
-	unsigned boot_number;	/* 0 at the first start, +1 per reboot: addresses differ */
+	const char *images;   /* folder of the guest's PE files */
+	unsigned cpus;	      /* 1 to MACHINE_CPUS_MAX */
+	unsigned modules;     /* synthetic modules beside the real ones */
+	uint64_t seed;	      /* randomises load addresses a little */
+	bool boot;	      /* start before the drivers are loaded: load events come */
+	unsigned boot_number; /* 0 at the first start, +1 per reboot: addresses differ */
 };
 
 /* Loads the images, builds page tables and the kernel's data. NULL: *error says why. */
@@ -39,10 +39,10 @@ enum machine_event_type {
 	MACHINE_EXCEPTION, /* breakpoint, step, fault: the debugger may want it */
 	MACHINE_PRINT,	   /* DbgPrint: int 2d service 1 */
 	MACHINE_PROMPT,	   /* DbgPrompt: int 2d service 2 */
-	MACHINE_LOAD,	   /* int 2d service 3: an image was loaded, its entry has not run */
-	MACHINE_UNLOAD,	   /* int 2d service 4 */
-	MACHINE_COMMAND,   /* int 2d service 5: a command string */
-	MACHINE_REBOOT,	   /* the guest asked for it, or a triple fault */
+	MACHINE_LOAD,	/* int 2d service 3: an image was loaded, its entry has not run */
+	MACHINE_UNLOAD, /* int 2d service 4 */
+	MACHINE_COMMAND, /* int 2d service 5: a command string */
+	MACHINE_REBOOT,	 /* the guest asked for it, or a triple fault */
 };
 
 struct machine_event {
@@ -97,16 +97,19 @@ void machine_resume(struct machine *m, bool handled, const char *answer, size_t 
 /* The clock interrupt of processor 0 finds a break-in at its next tick. */
 void machine_break_in(struct machine *m);
 /* An exception 80000007 reported from another processor (KD's processor switch). */
-void machine_switch_event(struct machine *m, unsigned processor, struct machine_event *event);
+void machine_switch_event(struct machine *m, unsigned processor,
+			  struct machine_event *event);
 
 /* ---- state, for a stopped machine ---- */
 
 unsigned machine_cpus(const struct machine *m);
-void machine_get_context(struct machine *m, unsigned cpu, uint8_t out[static MACHINE_CONTEXT_SIZE]);
+void machine_get_context(struct machine *m, unsigned cpu,
+			 uint8_t out[static MACHINE_CONTEXT_SIZE]);
 /* Obeys ContextFlags as NT does: only the groups named there are taken. */
 void machine_set_context(struct machine *m, unsigned cpu,
 			 const uint8_t in[static MACHINE_CONTEXT_SIZE]);
-void machine_get_special(struct machine *m, unsigned cpu, uint8_t out[static MACHINE_SPECIAL_SIZE]);
+void machine_get_special(struct machine *m, unsigned cpu,
+			 uint8_t out[static MACHINE_SPECIAL_SIZE]);
 void machine_set_special(struct machine *m, unsigned cpu,
 			 const uint8_t in[static MACHINE_SPECIAL_SIZE]);
 
@@ -115,11 +118,14 @@ void machine_set_special(struct machine *m, unsigned cpu,
  * which end at the first page that is not there. A read of the device page counts.
  * Writes are KD's: through page protection, never copied on write.
  */
-size_t machine_read(struct machine *m, unsigned cpu, uint64_t address, void *out, size_t length);
+size_t machine_read(struct machine *m, unsigned cpu, uint64_t address, void *out,
+		    size_t length);
 size_t machine_write(struct machine *m, unsigned cpu, uint64_t address, const void *in,
 		     size_t length);
-size_t machine_read_physical(struct machine *m, uint64_t address, void *out, size_t length);
-size_t machine_write_physical(struct machine *m, uint64_t address, const void *in, size_t length);
+size_t machine_read_physical(struct machine *m, uint64_t address, void *out,
+			     size_t length);
+size_t machine_write_physical(struct machine *m, uint64_t address, const void *in,
+			      size_t length);
 /* Is the page resident? A breakpoint on one that is not is deferred. */
 bool machine_is_resident(struct machine *m, unsigned cpu, uint64_t address);
 
@@ -143,7 +149,8 @@ uint64_t machine_symbol(const struct machine *m, const char *module, const char 
 
 /* Return addresses of the processor's true call chain, innermost first, PC first of all. */
 size_t machine_call_chain(struct machine *m, unsigned cpu, uint64_t *out, size_t max);
-uint64_t machine_instructions(const struct machine *m, unsigned cpu); /* executed so far */
+uint64_t machine_instructions(const struct machine *m,
+			      unsigned cpu); /* executed so far */
 uint64_t machine_device_reads(const struct machine *m);
 
 /*
