@@ -20,21 +20,18 @@ enum kd_machine { /* KD.md §4, as in PE headers */
 		  KD_MACHINE_ARM64 = 0xaa64,
 };
 
-enum kd_ntstatus { /* the few that KD itself speaks in */
-		   KD_STATUS_SUCCESS = 0,
-		   KD_STATUS_PENDING = 0x103,
-		   KD_DBG_CONTINUE = 0x00010002, /* handled */
-		   KD_DBG_EXCEPTION_NOT_HANDLED =
-			   (int)0x80010001, /* passed to the system */
-		   KD_STATUS_GUARD_PAGE = (int)0x80000001,
-		   KD_STATUS_BREAKPOINT = (int)0x80000003,
-		   KD_STATUS_SINGLE_STEP = (int)0x80000004,
-		   KD_STATUS_WAKE_DEBUGGER = (int)0x80000007,
-		   KD_STATUS_UNSUCCESSFUL = (int)0xc0000001,
-		   KD_STATUS_NO_SUCH_FILE = (int)0xc000000f,
-		   KD_STATUS_INVALID_HANDLE = (int)0xc0000008,
-		   KD_STATUS_ACCESS_DENIED = (int)0xc0000022,
-};
+/* The few NTSTATUS values that KD itself speaks in; macros, as an enum is signed. */
+#define KD_STATUS_SUCCESS	 UINT32_C(0)
+#define KD_STATUS_PENDING	 UINT32_C(0x103)
+#define KD_DBG_CONTINUE		 UINT32_C(0x00010002)
+#define KD_STATUS_GUARD_PAGE	 UINT32_C(0x80000001)
+#define KD_STATUS_BREAKPOINT	 UINT32_C(0x80000003)
+#define KD_STATUS_SINGLE_STEP	 UINT32_C(0x80000004)
+#define KD_STATUS_WAKE_DEBUGGER	 UINT32_C(0x80000007)
+#define KD_STATUS_UNSUCCESSFUL	 UINT32_C(0xc0000001)
+#define KD_STATUS_NO_SUCH_FILE	 UINT32_C(0xc000000f)
+#define KD_STATUS_INVALID_HANDLE UINT32_C(0xc0000008)
+#define KD_STATUS_ACCESS_DENIED	 UINT32_C(0xc0000022)
 
 /* ---- state changes: the target stopped, KD.md §2 ---- */
 
