@@ -12,18 +12,21 @@
 
 #include "kdnet/kdnet.h"
 
-enum kd_machine { /* KD.md §4, as in PE headers */
-		  KD_MACHINE_UNKNOWN = 0,
-		  KD_MACHINE_I386 = 0x14c,
-		  KD_MACHINE_ARM = 0x1c4,
-		  KD_MACHINE_AMD64 = 0x8664,
-		  KD_MACHINE_ARM64 = 0xaa64,
+/* As in PE headers, KD.md §4. */
+enum kd_machine {
+	KD_MACHINE_UNKNOWN = 0,
+	KD_MACHINE_I386 = 0x14c,
+	KD_MACHINE_ARM = 0x1c4,
+	KD_MACHINE_AMD64 = 0x8664,
+	KD_MACHINE_ARM64 = 0xaa64,
 };
 
 /* The few NTSTATUS values that KD itself speaks in; macros, as an enum is signed. */
-#define KD_STATUS_SUCCESS	 UINT32_C(0)
-#define KD_STATUS_PENDING	 UINT32_C(0x103)
-#define KD_DBG_CONTINUE		 UINT32_C(0x00010002)
+#define KD_STATUS_SUCCESS UINT32_C(0)
+#define KD_STATUS_PENDING UINT32_C(0x103)
+#define KD_DBG_CONTINUE	  UINT32_C(0x00010002)
+/* Passes an exception on to the system. */
+#define KD_DBG_NOT_HANDLED	 UINT32_C(0x80010001)
 #define KD_STATUS_GUARD_PAGE	 UINT32_C(0x80000001)
 #define KD_STATUS_BREAKPOINT	 UINT32_C(0x80000003)
 #define KD_STATUS_SINGLE_STEP	 UINT32_C(0x80000004)
