@@ -10,7 +10,6 @@ CFLAGS   ?= -O2 -g
 CLANG    ?= clang
 LLD_LINK ?= lld-link
 
-PACKAGES     := libev-dev libsodium-dev nettle-dev libcapstone-dev libcmocka-dev
 PROGRAM_LIBS := -lev -lsodium -lnettle -lcapstone
 SIM_LIBS     := -lev -lsodium -lnettle -lunicorn
 
@@ -38,16 +37,24 @@ UTIL_OBJ    := $(O)/test/util.o
 
 UNIT_TESTS  := $(patsubst test/unit/%.c,$(O)/test/unit/%,$(wildcard test/unit/*/test_*.c test/unit/*/prop_*.c))
 
-.PHONY: all help check unit e2e format format-check lint layers install clean bench sim guest packages
+.PHONY: all help check unit-programs e2e format lint layers install clean bench fuzz sim guest
 .SECONDARY:
 .DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
 
 all: $(O)/kdbridge
 
 help:
 	@sed -n 's/^#: //p' Makefile
 
--include Makefile.packages
+# Says which packages are missing, once for each build folder; installs nothing.
+$(O)/.packages: scripts/dependencies
+	@mkdir -p $(@D)
+	@missing=$$(scripts/dependencies missing build | tr '\n' ' '); \
+	if [ -n "$$missing" ]; then \
+		echo "make: missing packages, install them with:" >&2; \
+		echo "    apt install $$missing" >&2; exit 1; fi
+	@touch $@
 
 #: make               the program, build/kdbridge
 $(O)/kdbridge: $(MAIN_OBJ) $(O)/libbridge.a $(O)/librsp.a $(O)/libkdnet.a
@@ -67,7 +74,7 @@ $(O)/lib%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(O)/%.o: %.c
+$(O)/%.o: %.c | $(O)/.packages
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -86,8 +93,47 @@ $(O)/test/unit/bridge/%: $(O)/test/unit/bridge/%.o $(UTIL_OBJ) $(O)/libbridge.a 
 $(O)/test/unit/sim/%: $(O)/test/unit/sim/%.o $(UTIL_OBJ) $(O)/libsim.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(SIM_LIBS)
 
-unit: $(UNIT_TESTS)
+unit-programs: $(UNIT_TESTS)
 
+#: make check         include directions, unit tests, end-to-end tests with real gdb
+# TOTALS=FILE also adds the sums to FILE.
+check: all sim unit-programs
+	KDBRIDGE_BUILD=$(abspath $(O)) scripts/run-tests $(if $(TOTALS),--totals $(TOTALS)) \
+		scripts/check-layers $(UNIT_TESTS) test/e2e/run
+
+#: make SAN=1 check   the same under AddressSanitizer and UBSan
+#: make e2e           the end-to-end tests alone
+e2e: all sim
+	KDBRIDGE_BUILD=$(abspath $(O)) test/e2e/run
+
+#: make bench         exchanges and times of what users do, as a table
+bench: all sim $(O)/pingpong
+	KDBRIDGE_BUILD=$(abspath $(O)) test/bench/run
+$(O)/pingpong: $(O)/test/bench/pingpong.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+OWN_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+OWN_C       := $(filter %.c,$(filter-out test/sim/guest/%,$(OWN_SOURCES)))
+
+#: make format        clang-format over all sources
+format:
+	clang-format -i $(OWN_SOURCES)
+
+#: make lint          clang-format and clang-tidy find nothing
+lint:
+	clang-format --dry-run -Werror $(OWN_SOURCES)
+	printf '%s\n' $(OWN_C) | xargs -P2 -n8 clang-tidy --quiet --warnings-as-errors='*'
+
+layers:
+	scripts/check-layers
+
+#: make install       PREFIX=/usr/local, DESTDIR=
+PREFIX ?= /usr/local
+install: all
+	install -D -m 755 $(O)/kdbridge $(DESTDIR)$(PREFIX)/bin/kdbridge
+	install -D -m 644 share/man/kdbridge.1 $(DESTDIR)$(PREFIX)/share/man/man1/kdbridge.1
+
+#: make clean
 clean:
 	rm -rf build
 
