@@ -81,6 +81,7 @@ struct kd_control_report {
 	uint16_t flags;
 	uint8_t instructions[KD_INSTRUCTION_STREAM];
 	uint16_t cs, ds, es, fs;
+	uint64_t bvr, wvr; /* arm64, in place of DR6, DR7 and what follows */
 };
 
 struct kd_state_change {
@@ -98,7 +99,12 @@ struct kd_state_change {
 	} u;
 };
 
-/* `machine` chooses the control report's layout; UNKNOWN reads it as amd64. */
+/*
+ * `machine` chooses the control report's layout; UNKNOWN reads it as amd64. What
+ * claims more than there is (path length, parameters, instructions) is cut to it, as
+ * a target waits for the answer to each of these; false: shorter than its fixed
+ * part, or no such state.
+ */
 bool kd_state_change_decode(struct kd_state_change *s, enum kd_machine machine,
 			    const uint8_t *data, size_t length);
 
@@ -282,7 +288,7 @@ struct kd_reply {
 	uint32_t status;
 	union kd_arguments u;
 	/* Trailing bytes, into the packet; never more than the packet holds, nor than
-	 * the reply's own count claims. */
+	 * the reply's own count claims, which is cut to them. */
 	const uint8_t *data;
 	size_t length;
 };
@@ -292,10 +298,12 @@ struct kd_reply {
  * KD.md §3. The caller keeps it true.
  */
 struct kd_guard {
-	enum kd_machine machine; /* UNKNOWN: only version and memory requests pass */
+	/* UNKNOWN, ARM: only version, memory and continue requests pass */
+	enum kd_machine machine;
+	bool wide_addresses; /* CR4.LA57: 57-bit virtual addresses are canonical */
 	uint32_t processors; /* count, from state changes; 0: not known, only 0 passes */
-	uint64_t
-		contexts_fetched; /* bit n: context of processor n (< 64) fetched in this stop */
+	/* bit n: the context of processor n (< 64) was fetched in this stop */
+	uint64_t contexts_fetched;
 	bool all_contexts_fetched; /* for the processors above */
 };
 
@@ -348,6 +356,7 @@ struct kd_debug_io {
 	const char *text; /* not terminated, into the packet; any bytes */
 	size_t length;
 };
+/* A text length over the packet is cut to it. False: no header, or another API. */
 bool kd_debug_io_decode(struct kd_debug_io *io, const uint8_t *data, size_t length);
 /* The answer to a prompt, cut to its room. Returns the length, 0 if it does not fit. */
 size_t kd_prompt_answer_encode(uint8_t *out, size_t size,
@@ -455,13 +464,16 @@ enum { KDBG_SIZE_MAX = 4096, KDBG_HEADER_SIZE = 0x18 };
 
 /* A block as read from the target, decoded; fields beyond its size read as 0. */
 struct kdbg {
-	uint64_t next; /* the list's forward link */
+	uint64_t next; /* the list's forward link; i386: its low 32 bits */
 	bool tagged;   /* the tag is "KDBG": else encoded, live without */
 	uint32_t size; /* as the block claims, at most KDBG_SIZE_MAX */
 	uint8_t bytes[KDBG_SIZE_MAX];
 	size_t length; /* bytes that are valid */
 };
-/* `block` begins with the LIST_ENTRY (KDBG_HEADER_SIZE bytes at least). */
+/*
+ * `block` begins with the LIST_ENTRY; false when there are fewer bytes than
+ * KDBG_HEADER_SIZE, or it claims to be smaller than that.
+ */
 bool kdbg_decode(struct kdbg *kdbg, const uint8_t *block, size_t length);
 uint64_t kdbg_address(const struct kdbg *kdbg, enum kdbg_field field);
 uint16_t kdbg_offset(const struct kdbg *kdbg, enum kdbg_offset field);
