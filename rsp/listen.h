@@ -44,9 +44,12 @@ struct rsp_listen_options {
 int rsp_listen_open(struct rsp_listener **out, struct ev_loop *loop,
 		    const struct rsp_endpoint *endpoint,
 		    const struct rsp_listen_options *options);
-/* Speaks on two open descriptors instead (standard input and output). */
+/* Speaks on two open descriptors instead (standard input and output), which stay the
+ * caller's; SIGPIPE must be ignored. */
 int rsp_listen_stdio(struct rsp_listener **out, struct ev_loop *loop, int in, int outward,
 		     const struct rsp_listen_options *options);
+/* A client that is there is sent what is due, then its session ends as by a lost
+ * connection. NULL is fine. Not inside target functions. */
 void rsp_listen_close(struct rsp_listener *l);
 
 /* "127.0.0.1:1234" as bound, or "unix:PATH". */

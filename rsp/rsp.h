@@ -42,7 +42,8 @@ enum rsp_result {
 struct rsp_register {
 	const char *name;
 	uint16_t bits;
-	const char *type;    /* "int64", "code_ptr", "i387_ext", "i386_eflags" … */
+	/* One that gdb has ("uint64", "code_ptr", "i387_ext"), "vec128", or a flags type. */
+	const char *type;
 	const char *group;   /* "general", "float", "vector", "system" */
 	const char *feature; /* "org.gnu.gdb.i386.core": rows of one are neighbours */
 	bool in_g;	     /* part of `g`: rows of it come first, RSP.md §2 */
@@ -124,9 +125,18 @@ struct rsp_thread {
  * supported. "Stopped" in a comment: called only while the target is stopped.
  */
 struct rsp_target {
-	/* The first valid packet: this connection is a client now. */
+	/*
+	 * True: the owner is inside an exchange of its own. Then nothing else of this table
+	 * is called but interrupt; packets wait until rsp_serve is called again. May be NULL.
+	 */
+	bool (*busy)(void *context);
+
+	/* The first valid packet, called before it is served: this is a client now. */
 	void (*attached)(void *context);
-	/* The session ends: detach, kill, or the connection closed (`gone`). */
+	/*
+	 * The session ends: detach, kill, or the connection closed (`gone`). Once for each
+	 * `attached`; in extended mode `attach` may follow, and then another `detached`.
+	 */
 	void (*detached)(void *context, bool gone);
 
 	/*
@@ -197,9 +207,15 @@ enum rsp_match {
 	RSP_EXACT,  /* the whole packet is the name */
 	RSP_PREFIX, /* arguments follow the name */
 };
+/*
+ * When a row's packet is served. While the target runs, packets wait for its stop, so
+ * that replies keep the order of the requests: one that came before the stop reply
+ * would be taken for it. Only those that leave are served at once.
+ */
 enum rsp_when {
 	RSP_ALWAYS,
-	RSP_STOPPED, /* E01 while the target runs */
+	RSP_STOPPED,	   /* E01 where there is no process (detached, W00) */
+	RSP_WHILE_RUNNING, /* at once: k, D */
 };
 
 struct rsp_packet {
@@ -227,8 +243,9 @@ void rsp_free(struct rsp *r);
 bool rsp_receive(struct rsp *r, const uint8_t *bytes, size_t length, uint64_t now_us);
 
 /*
- * Serves queued packets until there is none, or the target runs. Does nothing when
- * called inside a target function. False: the session ended (detach of a plain
+ * Serves queued packets until there is none, the target runs, or the client does not
+ * read what it is sent. Does nothing when called inside a target function, or while
+ * the owner is busy. False: the session ended (detach of a plain
  * remote, kill, vKill): flush the output, then close.
  */
 bool rsp_serve(struct rsp *r, uint64_t now_us);
@@ -244,8 +261,10 @@ void rsp_sent(struct rsp *r, size_t length);
 uint64_t rsp_deadline(const struct rsp *r);
 void rsp_expire(struct rsp *r, uint64_t now_us);
 
-/* The connection closed: `detached` is called if it was a client. */
+/* The connection closed: `detached` is called if it was a client. Not while busy. */
 void rsp_closed(struct rsp *r);
+/* Is a function of the table under way, or the owner busy? */
+bool rsp_is_busy(const struct rsp *r);
 
 /* Did it send a valid packet? */
 bool rsp_is_client(const struct rsp *r);
@@ -255,14 +274,15 @@ bool rsp_is_running(const struct rsp *r);
 bool rsp_is_multiprocess(const struct rsp *r);
 bool rsp_is_extended(const struct rsp *r);
 
-/* The target stopped: one T packet. Only while rsp_is_running. */
+/* The target stopped: one T packet. Only while rsp_is_running; may be inside `resume`. */
 void rsp_stop(struct rsp *r, const struct rsp_stop *stop);
 /* The target is gone while running: W00. */
 void rsp_exited(struct rsp *r);
 
 /*
  * Text for the client's console as O packets. Only while the client waits for a stop
- * or inside `command`: false otherwise, and nothing is sent (RSP.md §5). Any bytes.
+ * or inside `command`: false otherwise, and nothing is sent (RSP.md §5). False, too,
+ * when the client does not read and too much waits for it already. Any bytes.
  */
 bool rsp_console(struct rsp *r, const char *text, size_t length);
 
@@ -273,6 +293,9 @@ void rsp_reply_error(struct rsp *r);
 void rsp_reply_empty(struct rsp *r);
 void rsp_reply_text(struct rsp *r, const char *text);
 void rsp_reply_hex(struct rsp *r, const void *bytes, size_t length);
+/* A prefix in text, then bytes with binary escapes: at most RSP_PACKET_MAX of them. */
+void rsp_reply_binary(struct rsp *r, const char *prefix, const void *bytes,
+		      size_t length);
 /* A window of a document as `m` or `l` with binary escapes, RSP.md §1. */
 void rsp_reply_window(struct rsp *r, const void *document, size_t size, uint64_t offset,
 		      uint64_t length);
@@ -292,6 +315,22 @@ void rsp_text_expect(struct rsp_text *t, char c);
 bool rsp_text_accept(struct rsp_text *t, char c);
 /* True when all was taken and nothing failed. */
 bool rsp_text_done(const struct rsp_text *t);
+
+/* ---- XML: escaped, well-formed UTF-8 whatever comes in, bounded ---- */
+
+struct rsp_xml {
+	char *text; /* malloc'ed; the caller frees it */
+	size_t length, room, limit;
+	bool full; /* sticky: beyond the limit, or out of memory */
+};
+struct rsp_xml rsp_xml_init(size_t limit);
+/* Markup as it is, printf-like. For numbers and constants only. */
+void rsp_xml_markup(struct rsp_xml *x, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Text of any origin: escaped, what XML cannot hold becomes '?'. */
+void rsp_xml_text(struct rsp_xml *x, const char *text);
+/* name="value", with a blank before it. */
+void rsp_xml_attribute(struct rsp_xml *x, const char *name, const char *value);
 
 /* ---- counts for statistics: packets by kind, in the order first seen ---- */
 
