@@ -16,8 +16,8 @@ SIM_LIBS     := -lev -lsodium -lnettle -lunicorn
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
             -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wvla -Wundef -Wformat=2 -Werror
-SANITIZE := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 comma    := ,
+SANITIZE := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 VERSION  := 0.1.0
 
 ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DKDBRIDGE_VERSION='"$(VERSION)"' -I. \
