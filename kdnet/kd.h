@@ -108,6 +108,9 @@ struct kd_state_change {
 bool kd_state_change_decode(struct kd_state_change *s, enum kd_machine machine,
 			    const uint8_t *data, size_t length);
 
+/* The unload event that says: the target is about to reboot or leave (KD.md §2). */
+bool kd_is_farewell(const struct kd_load_symbols *load);
+
 /* ---- manipulate requests and replies, KD.md §3 ---- */
 
 enum kd_api {
@@ -378,7 +381,8 @@ struct kd_file_io {
 	uint32_t count;	 /* read and write: bytes wanted */
 	uint32_t access; /* create */
 	uint32_t disposition;
-	const uint8_t *data; /* create: UTF-16 path; write: the bytes; into the packet */
+	/* create: UTF-16 path without its NUL; write: the bytes; into the packet */
+	const uint8_t *data;
 	size_t length;
 };
 bool kd_file_io_decode(struct kd_file_io *io, const uint8_t *data, size_t length);

@@ -171,6 +171,11 @@ bool kd_state_change_decode(struct kd_state_change *s, enum kd_machine machine,
 	return rd_ok(&r) && rd_ok(&u) && rd_ok(&report);
 }
 
+bool kd_is_farewell(const struct kd_load_symbols *load)
+{
+	return load->unload && load->base == UINT64_MAX && load->process == 0;
+}
+
 /* ---- debug I/O, KD.md §6 ---- */
 
 bool kd_debug_io_decode(struct kd_debug_io *io, const uint8_t *data, size_t length)
@@ -222,8 +227,11 @@ static void file_create_decode(struct kd_file_io *io, struct reader *u,
 	io->disposition = rd_le32(u);
 	rd_skip(u, 8); /* options */
 	io->handle = rd_le64(u);
-	io->length = trailing->left;
-	io->data = rd_bytes(trailing, io->length);
+	size_t left = trailing->left;
+	io->data = rd_bytes(trailing, left);
+	io->length = left - left % 2;
+	while (io->length > 0 && load_le(io->data + io->length - 2, 2) == 0)
+		io->length -= 2;
 }
 
 static void file_transfer_decode(struct kd_file_io *io, struct reader *u,
