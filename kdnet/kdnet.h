@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kdnet/handshake.h"
+#include "kdnet/kd_packet.h"
 #include "kdnet/key.h"
 #include "kdnet/seal.h"
 
@@ -36,12 +38,12 @@ enum {
 	/* No poke for this long: the target is gone. */
 	KDNET_LOST_AFTER_MS = 16000,
 	/* Of one KD packet's data, so that its datagram fits an Ethernet frame. */
-	KDNET_KD_DATA_MAX = KDNET_PAYLOAD_MAX - 16,
+	KDNET_KD_DATA_MAX = KDNET_PAYLOAD_MAX - KD_HEADER_SIZE,
 };
 
 struct kdnet_config {
 	uint8_t key[KDNET_KEY_SIZE]; /* the control key */
-	/* Fills `size` random bytes; libsodium's generator outside tests. */
+	/* Fills `size` random bytes; NULL: libsodium's generator. */
 	void (*random)(void *context, void *out, size_t size);
 	void *random_context;
 	/* From the connection string's target=: poked until it answers. */
@@ -49,36 +51,28 @@ struct kdnet_config {
 	struct kdnet_peer target;
 };
 
-/* KD packet types, KD.md §1. */
-enum kd_packet_type {
-	KD_PACKET_STATE_CHANGE32 = 1,
-	KD_PACKET_MANIPULATE = 2,
-	KD_PACKET_DEBUG_IO = 3,
-	KD_PACKET_ACKNOWLEDGE = 4,
-	KD_PACKET_RESEND = 5,
-	KD_PACKET_RESET = 6,
-	KD_PACKET_STATE_CHANGE64 = 7,
-	KD_PACKET_POLL_BREAK_IN = 8,
-	KD_PACKET_TRACE_IO = 9,
-	KD_PACKET_CONTROL_REQUEST = 10,
-	KD_PACKET_FILE_IO = 11,
-};
-
 enum kdnet_event_type {
 	KDNET_NOTHING,
 	/*
 	 * A session is proven: a datagram opened under its data key. All KD state of
-	 * an earlier one is void. `reboot` tells a new identity from the same one
-	 * that connects anew (we were restarted, or its data channel was lost).
+	 * an earlier one is void, a packet in flight included. `reboot`: the session
+	 * before it had another identity; false for the first one, and for one that
+	 * connects anew (its data channel was lost, or it was silent too long).
 	 */
 	KDNET_CONNECTED,
 	/* A KD data packet, already acknowledged. `data` is valid until the next call. */
 	KDNET_PACKET,
-	/* The packet given to kdnet_send was acknowledged. */
+	/*
+	 * The packet given to kdnet_send was acknowledged. Not told after kdnet_confirm
+	 * or kdnet_reset, nor when CONNECTED or LOST comes first: those drop the packet.
+	 */
 	KDNET_DELIVERED,
-	/* The target sent a RESET that we did not ask for: it forgot us. */
+	/*
+	 * The target sent a RESET that we did not ask for: it forgot us. It was answered,
+	 * and a packet in flight is sent again under its id.
+	 */
 	KDNET_RESET_BY_TARGET,
-	/* No poke for KDNET_LOST_AFTER_MS. */
+	/* No poke, nor anything else of the session, for KDNET_LOST_AFTER_MS. */
 	KDNET_LOST,
 	/* Something to tell the user once, `notice` says what. */
 	KDNET_NOTICE,
@@ -96,10 +90,12 @@ enum kdnet_notice {
 
 struct kdnet_event {
 	enum kdnet_event_type type;
-	bool reboot;		/* KDNET_CONNECTED */
-	bool bound_elsewhere;	/* KDNET_CONNECTED: its first poke named a bound host */
-	uint8_t version;	/* KDNET_CONNECTED, NEW_VERSION */
-	struct kdnet_peer peer; /* KDNET_CONNECTED and notices: who */
+	bool reboot; /* KDNET_CONNECTED */
+	/* KDNET_CONNECTED: the first poke of this boot that we saw named a bound host, and
+	 * no session of ours came before. Versions 2 and 5 always name one (KDNET.md §4). */
+	bool bound_elsewhere;
+	uint8_t version;	    /* KDNET_CONNECTED, NEW_VERSION */
+	struct kdnet_peer peer;	    /* KDNET_CONNECTED, LOST and notices: who */
 	enum kd_packet_type packet; /* KDNET_PACKET */
 	const uint8_t *data;	    /* KDNET_PACKET */
 	size_t length;
@@ -108,13 +104,13 @@ struct kdnet_event {
 
 /* Indices of kdnet_counter. */
 enum kdnet_counter {
-	KDNET_COUNT_RECEIVED, /* datagrams that opened */
+	KDNET_COUNT_RECEIVED, /* datagrams that opened, replays not counted */
 	KDNET_COUNT_SENT,
 	KDNET_COUNT_DROPPED_FORM, /* length, magic, channel, padding, direction */
 	KDNET_COUNT_DROPPED_TAG,
 	KDNET_COUNT_DROPPED_REPLAY,
 	KDNET_COUNT_DROPPED_STRANGER,
-	KDNET_COUNT_POKES,
+	KDNET_COUNT_POKES, /* fresh ones, of no stranger */
 	KDNET_COUNT_RESPONSES,
 	KDNET_COUNT_REPEATED,	/* our retransmissions */
 	KDNET_COUNT_DUPLICATES, /* the target's */
@@ -141,6 +137,7 @@ bool kdnet_event(struct kdnet *k, struct kdnet_event *event);
 /*
  * The next datagram to send, sealed; 0 when there is none. Every call that gave one
  * used up a sequence number: send it, in this order, from one socket (KDNET.md §6).
+ * `size` is at least KDNET_DATAGRAM_MAX.
  */
 size_t kdnet_transmit(struct kdnet *k, struct kdnet_peer *to, uint8_t *out, size_t size,
 		      uint64_t now_us);
@@ -170,9 +167,11 @@ void kdnet_confirm(struct kdnet *k);
 void kdnet_break_in(struct kdnet *k);
 
 /*
- * Sends a RESET and starts KD ids anew; a stopped target repeats its state change.
- * Drops what kdnet_send still had in flight. Repeated until the target answers with
- * a RESET or with data (KDNET.md §5).
+ * Sends a RESET, which announces our next KD id (ids go on, also here), and forgets
+ * which one of the target's was seen last: a stopped target repeats its state change,
+ * or the reply that it waits to have acknowledged. Drops what kdnet_send still had in
+ * flight. Repeated until the target answers with a RESET or with data; a running one
+ * may not answer. What is given to kdnet_send meanwhile waits for that (KDNET.md §5).
  */
 void kdnet_reset(struct kdnet *k, uint64_t now_us);
 

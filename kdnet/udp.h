@@ -9,7 +9,10 @@
 struct ev_loop;
 struct kdnet_udp;
 
-/* Something came in, or a timer ran: the owner pulls kdnet_event until it is dry. */
+/*
+ * Something came in, or a timer ran: the owner pulls kdnet_event until it is dry.
+ * What had to be acknowledged was sent before. It may close the socket.
+ */
 typedef void kdnet_udp_notify(void *context);
 
 /*
