@@ -1,0 +1,47 @@
+/* The command line: one table of options is the parser and the help. */
+#ifndef BRIDGE_CLI_OPTIONS_H
+#define BRIDGE_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "bridge/cli/connection.h"
+#include "bridge/cli/log.h"
+#include "rsp/listen.h"
+
+/* What a target does while no client is there, and when one leaves. */
+enum options_unattended { UNATTENDED_WAIT, UNATTENDED_CONTINUE };
+enum options_disconnect { DISCONNECT_RUN, DISCONNECT_STOP };
+enum options_break { BREAK_NONE, BREAK_LOAD, BREAK_INIT };
+
+/* Whose options they are: a bit each. */
+enum options_command {
+	OPTIONS_TARGET = 1,  /* kdbridge net:… */
+	OPTIONS_DISSECT = 2, /* kdbridge dissect FILE */
+};
+
+struct options {
+	struct connection connection;
+	const char *file; /* what dissect reads */
+	struct rsp_endpoint listen;
+	bool stdio;
+	/* enums of the choices, in the order of the words in the table */
+	int unattended, disconnect, break_at, level, format, dissect_format;
+};
+
+enum options_result { OPTIONS_GOOD, OPTIONS_BAD, OPTIONS_HELP, OPTIONS_VERSION };
+
+/*
+ * Parses argv from argv[1] on; keys in it are overwritten. OPTIONS_BAD: `error` holds
+ * one sentence that says what to do. Release with options_wipe in each case.
+ */
+enum options_result options_parse(struct options *o, enum options_command command,
+				  int argc, char **argv, char *error, size_t size);
+void options_wipe(struct options *o);
+
+/* The rows of that command, for --help. */
+void options_print_help(FILE *out, enum options_command command);
+
+#endif
