@@ -1,0 +1,119 @@
+/*
+ * The target in RSP's terms: the functions of struct rsp_target over target/. What
+ * depends on the session's state (who may stop or resume the target, and what a client
+ * sees while there is no target) is asked of the owner, the session.
+ */
+#ifndef BRIDGE_GDB_GDB_H
+#define BRIDGE_GDB_GDB_H
+
+#include "bridge/gdb/client.h"
+#include "bridge/gdb/console.h"
+#include "bridge/target/registers.h"
+#include "bridge/target/target.h"
+#include "rsp/rsp.h"
+
+enum { GDB_REGISTERS_MAX = 256 };
+
+/* What the session decides. All are there. */
+struct gdb_owner {
+	/* Is an exchange of the session's own under way? Packets wait meanwhile. */
+	bool (*busy)(void *context);
+	void (*attached)(void *context);
+	void (*detached)(void *context, bool gone);
+	/*
+	 * Waits for a stop to show to the client; `attach`: as long as it takes. False:
+	 * there is none, and a placeholder is shown (RSP.md §7).
+	 */
+	bool (*await_stop)(void *context, bool attach);
+	/* RSP_ERROR when the target could not be started. */
+	enum rsp_result (*resume)(void *context, const struct target_resume *resume);
+	void (*interrupt)(void *context);
+	/* 313B. */
+	enum kd_result (*reboot)(void *context);
+	/* The connected client; NULL: none. */
+	struct rsp *(*client)(void *context);
+};
+
+struct gdb {
+	struct target *target;
+	const struct gdb_owner *owner;
+	void *owner_context;
+
+	const struct client *client;
+	struct console console;
+
+	struct rsp_description description;
+	struct rsp_register registers[GDB_REGISTERS_MAX];
+
+	uint64_t charged;	/* exchanges that were counted for a packet already */
+	bool threads_listed;	/* since the last stop */
+	bool locking_explained; /* that other processors cannot be held back */
+};
+
+/* `target` and the owner must outlive it. */
+void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owner,
+	      void *owner_context);
+
+/* A client is there: nothing of an earlier one is left. */
+void gdb_client_begins(struct gdb *g);
+
+/*
+ * The functions for rsp_listen; their context is struct gdb. Wired in gdb_table.c by
+ * subject.
+ */
+extern const struct rsp_target gdb_table;
+
+/* Tells the client that the target stands at its present stop: text, then one T packet. */
+void gdb_report_stop(struct gdb *g);
+/* The stop that is shown when there is none: no target, or one that cannot be read. */
+void gdb_report_placeholder(struct gdb *g, int signal);
+
+/* Is the target there to be asked? Otherwise clients see the placeholder. */
+static inline bool gdb_is_live(const struct gdb *g)
+{
+	return target_state(g->target) == TARGET_STOPPED;
+}
+
+/* A thread of RSP's as a processor; any and all mean the one that stopped. */
+unsigned gdb_processor(const struct gdb *g, int thread);
+
+/* Counts the exchanges since the last call for the packet that is being served. */
+void gdb_charge(struct gdb *g);
+/* The result for RSP; KD_DONE is RSP_OK. Charges, too: the way out of a function. */
+enum rsp_result gdb_result(struct gdb *g, enum kd_result result);
+
+/* ---- by subject ---- */
+
+/* gdb_registers.c */
+void gdb_registers_init(struct gdb *g);
+const struct rsp_description *gdb_description(void *context);
+enum rsp_result gdb_read_register(void *context, int thread, unsigned number,
+				  uint8_t *out, bool *valid);
+enum rsp_result gdb_write_register(void *context, int thread, unsigned number,
+				   const uint8_t *bytes);
+
+/* gdb_memory.c */
+enum rsp_result gdb_read_memory(void *context, uint64_t address, uint8_t *out,
+				size_t length, size_t *done);
+enum rsp_result gdb_write_memory(void *context, uint64_t address, const uint8_t *bytes,
+				 size_t length, size_t *done);
+
+/* gdb_breakpoints.c */
+enum rsp_result gdb_insert(void *context, enum rsp_breakpoint_type type, uint64_t address,
+			   uint64_t kind);
+enum rsp_result gdb_remove(void *context, enum rsp_breakpoint_type type, uint64_t address,
+			   uint64_t kind);
+
+/* gdb_threads.c */
+size_t gdb_threads(void *context, struct rsp_thread *out, size_t max);
+bool gdb_thread_alive(void *context, int thread);
+
+/* gdb_run.c */
+enum rsp_result gdb_stop_reason(void *context, struct rsp_stop *stop);
+enum rsp_result gdb_attach(void *context, int process, struct rsp_stop *stop);
+enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume);
+
+/* monitor.c */
+enum rsp_result gdb_command(void *context, const char *text);
+
+#endif

@@ -1,0 +1,104 @@
+#include "bridge/gdb/gdb.h"
+
+#include "bridge/gdb/gdb_stop.h"
+
+/* The placeholder's processor; RSP.md §7. */
+static const struct rsp_stop placeholder = { .signal = GDB_SIGINT, .thread = 1 };
+
+/* Words before the stop itself, as gdb takes them only while it waits. */
+static void tell(struct gdb *g, const struct target_stop *stop)
+{
+	if (gdb_stop_tells(stop))
+		console_say(&g->console, "%s\n", stop->text);
+	console_flush(&g->console, g->owner->client(g->owner_context));
+}
+
+void gdb_report_stop(struct gdb *g)
+{
+	const struct target_stop *at = target_stopped(g->target);
+	struct rsp *r = g->owner->client(g->owner_context);
+	struct rsp_stop stop;
+
+	if (!at || !r)
+		return;
+	tell(g, at);
+	stop = gdb_stop_of(at, g->client);
+	g->threads_listed = false;
+	rsp_stop(r, &stop);
+	gdb_charge(g);
+}
+
+void gdb_report_placeholder(struct gdb *g, int signal)
+{
+	struct rsp *r = g->owner->client(g->owner_context);
+	struct rsp_stop stop = placeholder;
+
+	if (!r)
+		return;
+	stop.signal = signal;
+	console_flush(&g->console, r);
+	rsp_stop(r, &stop);
+}
+
+static enum rsp_result present_stop(struct gdb *g, bool attach, struct rsp_stop *stop)
+{
+	bool there = g->owner->await_stop(g->owner_context, attach);
+	const struct target_stop *at = target_stopped(g->target);
+	struct rsp *r = g->owner->client(g->owner_context);
+
+	gdb_charge(g);
+	if (there && at) {
+		*stop = gdb_stop_of(at, g->client);
+		/* gdb takes no text here: it is shown at the next resume or command. */
+		if (gdb_stop_tells(at))
+			console_say(&g->console, "%s\n", at->text);
+		return RSP_OK;
+	}
+	*stop = placeholder;
+	return r && rsp_is_extended(r) ? RSP_ERROR : RSP_OK;
+}
+
+enum rsp_result gdb_stop_reason(void *context, struct rsp_stop *stop)
+{
+	return present_stop(context, false, stop);
+}
+
+enum rsp_result gdb_attach(void *context, int process, struct rsp_stop *stop)
+{
+	(void)process;
+	return present_stop(context, true, stop);
+}
+
+static void explain_locking(struct gdb *g)
+{
+	if (!g->locking_explained)
+		console_say(&g->console, "[kdbridge: the other processors run, too: "
+					 "a kernel cannot hold them back]\n");
+	g->locking_explained = true;
+}
+
+/* `c ADDRESS` and `s ADDRESS`. */
+static enum kd_result move_pc(struct gdb *g, const struct target_resume *plan,
+			      uint64_t address)
+{
+	return registers_set(g->target, plan->processor, g->description.pc, address);
+}
+
+enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume)
+{
+	static const struct target_stop nowhere = { .kind = TARGET_STOP_BREAK_IN };
+	struct gdb *g = context;
+	const struct target_stop *stop = target_stopped(g->target);
+	bool holds_others;
+	struct target_resume plan =
+		gdb_resume_of(resume, stop ? stop : &nowhere, &holds_others);
+	enum rsp_result result;
+
+	if (holds_others)
+		explain_locking(g);
+	if (resume->has_address && stop && move_pc(g, &plan, resume->address) != KD_DONE)
+		return RSP_ERROR;
+	result = g->owner->resume(g->owner_context, &plan);
+	gdb_charge(g);
+	return result;
+}

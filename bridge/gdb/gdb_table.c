@@ -1,0 +1,96 @@
+#include "bridge/gdb/gdb.h"
+
+#include <string.h>
+
+void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owner,
+	      void *owner_context)
+{
+	memset(g, 0, sizeof(*g));
+	g->target = target;
+	g->owner = owner;
+	g->owner_context = owner_context;
+	g->client = &client_gdb;
+}
+
+void gdb_client_begins(struct gdb *g)
+{
+	g->client = &client_gdb;
+	g->threads_listed = false;
+	g->locking_explained = false;
+	gdb_registers_init(g);
+}
+
+unsigned gdb_processor(const struct gdb *g, int thread)
+{
+	const struct target_stop *stop = target_stopped(g->target);
+
+	if (thread > 0)
+		return (unsigned)thread - 1;
+	return stop ? stop->processor : 0;
+}
+
+void gdb_charge(struct gdb *g)
+{
+	struct rsp *r = g->owner->client(g->owner_context);
+	uint64_t now = target_exchanges(g->target);
+
+	if (r && now > g->charged)
+		rsp_cost(r, now - g->charged);
+	g->charged = now;
+}
+
+enum rsp_result gdb_result(struct gdb *g, enum kd_result result)
+{
+	gdb_charge(g);
+	return result == KD_DONE ? RSP_OK : RSP_ERROR;
+}
+
+static bool on_busy(void *context)
+{
+	struct gdb *g = context;
+
+	return g->owner->busy(g->owner_context);
+}
+
+static void on_attached(void *context)
+{
+	struct gdb *g = context;
+
+	gdb_client_begins(g);
+	g->owner->attached(g->owner_context);
+}
+
+static void on_detached(void *context, bool gone)
+{
+	struct gdb *g = context;
+
+	g->owner->detached(g->owner_context, gone);
+	gdb_charge(g);
+}
+
+static void on_interrupt(void *context)
+{
+	struct gdb *g = context;
+
+	g->owner->interrupt(g->owner_context);
+}
+
+const struct rsp_target gdb_table = {
+	.busy = on_busy,
+	.attached = on_attached,
+	.detached = on_detached,
+	.stop_reason = gdb_stop_reason,
+	.attach = gdb_attach,
+	.description = gdb_description,
+	.threads = gdb_threads,
+	.thread_alive = gdb_thread_alive,
+	.read_register = gdb_read_register,
+	.write_register = gdb_write_register,
+	.read_memory = gdb_read_memory,
+	.write_memory = gdb_write_memory,
+	.insert = gdb_insert,
+	.remove = gdb_remove,
+	.resume = gdb_resume,
+	.interrupt = on_interrupt,
+	.command = gdb_command,
+};
