@@ -1,0 +1,524 @@
+#include "test/sim/machine_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kdnet/wire.h"
+
+enum {
+	TRACE_SLICE = 16, /* what the others execute while one processor is traced */
+	SERVICE_PRINT = 1,
+	SERVICE_PROMPT,
+	SERVICE_LOAD,
+	SERVICE_UNLOAD,
+	SERVICE_COMMAND,
+	INTERRUPT_ASSERT = 0x2c,
+	INTERRUPT_SERVICE = 0x2d,
+	KEYBOARD_CONTROLLER = 0x64,
+	PULSE_RESET = 0xfe,
+};
+
+/* ---- life ---- */
+
+struct machine *machine_new(const struct machine_options *options, const char **error)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	*error = "out of memory";
+	if (!m)
+		return NULL;
+	m->options = *options;
+	m->random = options->seed + options->boot_number * 0x51ed27f5ull;
+	m->images = calloc(IMAGES_MAX, sizeof(*m->images));
+	m->cpus = calloc(options->cpus ? options->cpus : 1, sizeof(*m->cpus));
+	m->boot_end = options->boot ? options->modules + 3 : 0;
+	if (m->images && m->cpus && memory_init(m) && engine_init(m)) {
+		*error = "processors: 1 to 256; modules: at most 4096";
+		if (options->cpus >= 1 && options->cpus <= MACHINE_CPUS_MAX &&
+		    options->modules <= 4096 && guest_init(m, error))
+			return m;
+	}
+	machine_free(m);
+	return NULL;
+}
+
+void machine_free(struct machine *m)
+{
+	if (!m)
+		return;
+	for (unsigned i = 0; m->cpus && i < m->options.cpus; i++)
+		uc_context_free(m->cpus[i].registers);
+	engine_free(m);
+	memory_free(m);
+	free(m->cpus);
+	free(m->images);
+	free(m);
+}
+
+/* ---- events ---- */
+
+static struct machine_event *new_event(struct machine *m, struct cpu *c,
+				       enum machine_event_type type)
+{
+	m->event = (struct machine_event){
+		.type = type,
+		.processor = c->number,
+		.program_counter = cpu_get(c, UC_X86_REG_RIP),
+		.thread = c->kthread,
+	};
+	m->stopped = true;
+	return &m->event;
+}
+
+static bool reports_first_chance(struct machine *m, uint32_t code)
+{
+	return code == CODE_BREAKPOINT || code == CODE_SINGLE_STEP ||
+	       (memory_get(m, m->global_flag, 4) & 1);
+}
+
+static void raise(struct machine *m, struct cpu *c, uint32_t code, unsigned count,
+		  uint64_t first, uint64_t second)
+{
+	struct machine_event *e = new_event(m, c, MACHINE_EXCEPTION);
+	e->u.exception.code = code;
+	e->u.exception.address = e->program_counter;
+	e->u.exception.parameter_count = count;
+	e->u.exception.parameters[0] = first;
+	e->u.exception.parameters[1] = second;
+	e->u.exception.first_chance = reports_first_chance(m, code);
+}
+
+static void set_rip(struct cpu *c, uint64_t back)
+{
+	cpu_set(c, UC_X86_REG_RIP, cpu_get(c, UC_X86_REG_RIP) - back);
+}
+
+static void raise_debug(struct machine *m, struct cpu *c, uint32_t bits)
+{
+	cpu_set_special(c, SPECIAL_DR6, 0xffff0ff0u | bits);
+	raise(m, c, CODE_SINGLE_STEP, 0, 0, 0);
+}
+
+/* ---- int 2d: what the guest asks of the debugger ---- */
+
+static uint32_t copy_text(struct machine *m, struct cpu *c, uint64_t address,
+			  uint64_t length, char *out, uint32_t room)
+{
+	if (length > room)
+		length = room;
+	return (uint32_t)machine_read(m, c->number, address, out, (size_t)length);
+}
+
+/* A STRING's text with a NUL behind; returns its length without that. */
+static uint32_t copy_string(struct machine *m, struct cpu *c, uint64_t string, char *out,
+			    uint32_t room)
+{
+	uint8_t header[16] = { 0 };
+	machine_read(m, c->number, string, header, sizeof(header));
+	uint32_t n = copy_text(m, c, load_le(header + 8, 8), load_le(header, 2), out,
+			       room - 1);
+	out[n] = 0;
+	return n;
+}
+
+static void raise_text(struct machine *m, struct cpu *c, enum machine_event_type type)
+{
+	struct machine_event *e = new_event(m, c, type);
+	uint64_t length = cpu_get(c, UC_X86_REG_RDX) & 0xffff;
+	e->u.text.length = copy_text(m, c, cpu_get(c, UC_X86_REG_RCX), length,
+				     e->u.text.bytes, sizeof(e->u.text.bytes));
+	if (type == MACHINE_PROMPT)
+		e->u.text.room = (uint32_t)cpu_get(c, UC_X86_REG_R9) & 0xffff;
+}
+
+static void raise_command(struct machine *m, struct cpu *c)
+{
+	struct machine_event *e = new_event(m, c, MACHINE_COMMAND);
+	char *out = e->u.text.bytes;
+	uint32_t half = sizeof(e->u.text.bytes) / 2;
+	uint32_t n = copy_string(m, c, cpu_get(c, UC_X86_REG_RCX), out, half) + 1;
+	n += copy_string(m, c, cpu_get(c, UC_X86_REG_RDX), out + n, half) + 1;
+	e->u.text.length = n;
+}
+
+/* RCX: the path, a STRING; RDX: KD_SYMBOLS_INFO (base, process id, checksum, size). */
+static void raise_image(struct machine *m, struct cpu *c, enum machine_event_type type)
+{
+	struct machine_event *e = new_event(m, c, type);
+	uint8_t info[24] = { 0 };
+	machine_read(m, c->number, cpu_get(c, UC_X86_REG_RDX), info, sizeof(info));
+	copy_string(m, c, cpu_get(c, UC_X86_REG_RCX), e->u.image.path,
+		    sizeof(e->u.image.path));
+	e->u.image.base = load_le(info, 8);
+	e->u.image.process = load_le(info + 8, 8);
+	e->u.image.checksum = (uint32_t)load_le(info + 16, 4);
+	e->u.image.size = (uint32_t)load_le(info + 20, 4);
+}
+
+static void raise_service(struct machine *m, struct cpu *c)
+{
+	switch (cpu_get(c, UC_X86_REG_RAX) & 0xffffffff) {
+	case SERVICE_PRINT:
+		raise_text(m, c, MACHINE_PRINT);
+		break;
+	case SERVICE_PROMPT:
+		raise_text(m, c, MACHINE_PROMPT);
+		break;
+	case SERVICE_LOAD:
+		raise_image(m, c, MACHINE_LOAD);
+		break;
+	case SERVICE_UNLOAD:
+		raise_image(m, c, MACHINE_UNLOAD);
+		break;
+	case SERVICE_COMMAND:
+		raise_command(m, c);
+		break;
+	default:
+		raise(m, c, CODE_BREAKPOINT, 1, cpu_get(c, UC_X86_REG_RAX), 0);
+	}
+}
+
+/* ---- exceptions ---- */
+
+static void raise_fault(struct machine *m, struct cpu *c)
+{
+	bool canonical = m->fault_address >> 47 == 0 || m->fault_address >> 47 == 0x1ffff;
+	cpu_set_special(c, SPECIAL_CR2, m->fault_address);
+	if (canonical)
+		raise(m, c, CODE_ACCESS_VIOLATION, 2, m->fault_access, m->fault_address);
+	else /* a general protection fault tells no address */
+		raise(m, c, CODE_ACCESS_VIOLATION, 2, 0, UINT64_MAX);
+}
+
+/*
+ * PC on the instruction for faults, int3 and int 2c, as Windows reports them
+ * (test/vectors/win81-v2.txt: PC, exception address and the int3 agree); behind it
+ * for int 2d and after a step. The engine stands behind what is an int instruction.
+ */
+static void raise_interrupt(struct machine *m, struct cpu *c)
+{
+	switch (m->interrupt) {
+	case 0:
+		raise(m, c, CODE_DIVIDE, 0, 0, 0);
+		break;
+	case 1:
+		raise_debug(m, c, 0x4000 | m->hits);
+		break;
+	case 3:
+		set_rip(c, 1);
+		raise(m, c, CODE_BREAKPOINT, 1, 0, 0);
+		break;
+	case 6:
+		raise(m, c, CODE_ILLEGAL, 0, 0, 0);
+		break;
+	case 13:
+		raise(m, c, CODE_PRIVILEGED, 0, 0, 0);
+		break;
+	case 16:
+	case 19:
+		raise(m, c, CODE_FLOAT, 0, 0, 0);
+		break;
+	case INTERRUPT_ASSERT:
+		set_rip(c, 2);
+		raise(m, c, CODE_ASSERTION, 0, 0, 0);
+		break;
+	case INTERRUPT_SERVICE:
+		raise_service(m, c);
+		break;
+	default: /* no gate: a general protection fault */
+		set_rip(c, 2);
+		raise(m, c, CODE_ACCESS_VIOLATION, 2, 0, UINT64_MAX);
+	}
+}
+
+/* The page is absent: paged code comes in, and KD may plant what it owes meanwhile. */
+static bool paged_in(struct machine *m)
+{
+	return image_page_in(m, m->fault_address);
+}
+
+/* ---- running ---- */
+
+static void halt(struct machine *m, struct cpu *c)
+{
+	bool traced = cpu_get(c, UC_X86_REG_EFLAGS) & FLAG_TRAP;
+	set_rip(c, (uint64_t)-1);
+	if (traced)
+		raise_debug(m, c, 0x4000);
+	else
+		c->halted = true;
+}
+
+/* What became of a slice; true: the others' turn has to wait (event, page-in). */
+static bool settle(struct machine *m, struct cpu *c, enum stop stop)
+{
+	switch (stop) {
+	case STOP_INTERRUPT:
+		raise_interrupt(m, c);
+		break;
+	case STOP_EXECUTE:
+		raise_debug(m, c, debug_hits(c, 0, cpu_get(c, UC_X86_REG_RIP), 1));
+		break;
+	case STOP_WATCH:
+		raise_debug(m, c, m->hits);
+		break;
+	case STOP_HALT:
+		halt(m, c);
+		break;
+	case STOP_FAULT:
+		if (paged_in(m))
+			return true;
+		raise_fault(m, c);
+		break;
+	case STOP_REBOOT:
+		new_event(m, c, MACHINE_REBOOT);
+		break;
+	case STOP_NONE:
+	case STOP_SLICE:
+	case STOP_MAP:
+		break;
+	}
+	return m->stopped;
+}
+
+static bool interrupts_enabled(const struct cpu *c)
+{
+	return cpu_get(c, UC_X86_REG_EFLAGS) & FLAG_INTERRUPT;
+}
+
+/* A clock interrupt that is due; false: the stack is gone, a double fault. */
+static bool tick(struct machine *m, struct cpu *c)
+{
+	if (c->time < c->next_tick || !interrupts_enabled(c))
+		return true;
+	c->next_tick = c->time + CLOCK_PERIOD;
+	c->halted = false;
+	return cpu_interrupt(m, c, m->clock_handler, false);
+}
+
+/* How long until something has to be looked at. */
+static uint64_t until_tick(const struct cpu *c, uint64_t budget)
+{
+	uint64_t left = c->next_tick > c->time ? c->next_tick - c->time : budget;
+	return left < budget ? left : budget;
+}
+
+/* True: stop here, the round does not go on. */
+static bool run_cpu(struct machine *m, struct cpu *c, uint64_t budget)
+{
+	while (budget > 0) {
+		if (m->reset_line || !tick(m, c)) {
+			new_event(m, c, MACHINE_REBOOT);
+			return true;
+		}
+		uint64_t n = until_tick(c, budget), before = c->instructions;
+		enum stop stop = c->halted ? STOP_SLICE : engine_run(m, c, n);
+		uint64_t done = stop == STOP_SLICE ? n : c->instructions - before;
+		c->time += done;
+		budget -= done;
+		if (settle(m, c, stop))
+			return true;
+	}
+	return false;
+}
+
+static bool any_traced(const struct machine *m)
+{
+	for (unsigned i = 0; i < m->options.cpus; i++)
+		if (cpu_get(&m->cpus[i], UC_X86_REG_EFLAGS) & FLAG_TRAP)
+			return true;
+	return false;
+}
+
+enum machine_event_type machine_run(struct machine *m, unsigned instructions,
+				    struct machine_event *event)
+{
+	if (m->second_chance) {
+		m->second_chance = false;
+		m->event.u.exception.first_chance = false;
+		m->stopped = true;
+		*event = m->event;
+		return event->type;
+	}
+	act_post(m);
+	uint64_t slice = instructions;
+	if (slice > TRACE_SLICE && any_traced(m))
+		slice = TRACE_SLICE;
+	event->type = MACHINE_NONE;
+	for (unsigned i = 0; i < m->options.cpus; i++) {
+		struct cpu *c = &m->cpus[m->turn];
+		m->turn = (m->turn + 1) % m->options.cpus;
+		if (run_cpu(m, c, slice))
+			break;
+	}
+	if (m->stopped)
+		*event = m->event;
+	return event->type;
+}
+
+/* ---- going on ---- */
+
+static void answer_prompt(struct machine *m, struct cpu *c, const char *answer,
+			  size_t length)
+{
+	size_t room = m->event.u.text.room;
+	if (length > room)
+		length = room;
+	if (length > 0)
+		length = machine_write(m, c->number, cpu_get(c, UC_X86_REG_R8), answer,
+				       length);
+	cpu_set(c, UC_X86_REG_RAX, length);
+}
+
+/* Behind the int3 that follows int 2d, unless the debugger moved PC itself. */
+static void step_over(struct machine *m, struct cpu *c)
+{
+	if (cpu_get(c, UC_X86_REG_RIP) == m->event.program_counter)
+		set_rip(c, (uint64_t)-1);
+}
+
+/*
+ * Nobody handled it: the kernel raises bugcheck 1E on that processor, through its
+ * own code, from a machine frame at the fault.
+ */
+static void dispatch(struct machine *m, struct cpu *c)
+{
+	if (!cpu_interrupt(m, c, m->dispatch_handler, true)) {
+		m->reset_line = true;
+		return;
+	}
+	cpu_set(c, UC_X86_REG_RCX, m->event.u.exception.code);
+	cpu_set(c, UC_X86_REG_RDX, m->event.u.exception.address);
+	cpu_set(c, UC_X86_REG_R8, m->event.u.exception.parameters[0]);
+	cpu_set(c, UC_X86_REG_R9, m->event.u.exception.parameters[1]);
+}
+
+static void resume_exception(struct machine *m, struct cpu *c, bool handled)
+{
+	if (handled)
+		return;
+	if (m->event.u.exception.first_chance)
+		m->second_chance = true;
+	else
+		dispatch(m, c);
+}
+
+/* The freeze ends: a processor that waited in hlt goes on behind it; RF counts now. */
+static void thaw(struct machine *m)
+{
+	for (unsigned i = 0; i < m->options.cpus; i++) {
+		struct cpu *c = &m->cpus[i];
+		uint64_t flags = cpu_get(c, UC_X86_REG_EFLAGS);
+		c->halted = false;
+		c->passed_execute = flags & FLAG_RESUME;
+		if (c->passed_execute)
+			cpu_set(c, UC_X86_REG_EFLAGS, flags & ~(uint64_t)FLAG_RESUME);
+	}
+}
+
+void machine_resume(struct machine *m, bool handled, const char *answer, size_t length)
+{
+	struct cpu *c = &m->cpus[m->event.processor];
+	if (!m->stopped)
+		return;
+	m->stopped = false;
+	switch (m->event.type) {
+	case MACHINE_PROMPT:
+		answer_prompt(m, c, answer, length);
+		step_over(m, c);
+		break;
+	case MACHINE_PRINT:
+	case MACHINE_LOAD:
+	case MACHINE_UNLOAD:
+	case MACHINE_COMMAND:
+		cpu_set(c, UC_X86_REG_RAX, 0);
+		step_over(m, c);
+		break;
+	case MACHINE_EXCEPTION:
+		resume_exception(m, c, handled);
+		break;
+	case MACHINE_NONE:
+	case MACHINE_REBOOT:
+		break;
+	}
+	thaw(m);
+}
+
+void machine_break_in(struct machine *m)
+{
+	memory_put(m, m->break_in, 1, 4);
+}
+
+void machine_switch_event(struct machine *m, unsigned processor,
+			  struct machine_event *event)
+{
+	const struct cpu *c = &m->cpus[processor];
+	*event = (struct machine_event){
+		.type = MACHINE_EXCEPTION,
+		.processor = processor,
+		.program_counter = cpu_get(c, UC_X86_REG_RIP),
+		.thread = c->kthread,
+	};
+	event->u.exception.code = CODE_WAKE_DEBUGGER;
+	event->u.exception.address = event->program_counter;
+	event->u.exception.first_chance = true;
+}
+
+/* ---- ports ---- */
+
+uint32_t machine_port_read(struct machine *m, uint16_t port, unsigned size)
+{
+	uint8_t bytes[4] = { 0 };
+	for (unsigned i = 0; i < size && i < 4 && port + i < sizeof(m->ports); i++)
+		bytes[i] = m->ports[port + i];
+	return (uint32_t)load_le(bytes, 4);
+}
+
+void machine_port_write(struct machine *m, uint16_t port, unsigned size, uint32_t value)
+{
+	for (unsigned i = 0; i < size && i < 4 && port + i < sizeof(m->ports); i++)
+		m->ports[port + i] = (uint8_t)(value >> (8 * i));
+	if (port == KEYBOARD_CONTROLLER && (value & 0xff) == PULSE_RESET)
+		m->reset_line = true;
+}
+
+/* ---- where things are ---- */
+
+unsigned machine_cpus(const struct machine *m)
+{
+	return m->options.cpus;
+}
+
+uint64_t machine_kernel_base(const struct machine *m)
+{
+	return m->images[0].base;
+}
+
+uint64_t machine_module_list(const struct machine *m)
+{
+	return machine_symbol(m, "ntoskrnl", "PsLoadedModuleList");
+}
+
+uint64_t machine_debugger_data(const struct machine *m)
+{
+	return machine_symbol(m, "ntoskrnl", "KdpDebuggerDataListHead");
+}
+
+uint64_t machine_kpcr(const struct machine *m, unsigned cpu)
+{
+	return m->cpus[cpu].kpcr;
+}
+
+uint64_t machine_kprcb(const struct machine *m, unsigned cpu)
+{
+	return m->cpus[cpu].kprcb;
+}
+
+uint64_t machine_kthread(const struct machine *m, unsigned cpu)
+{
+	return m->cpus[cpu].kthread;
+}
+
+uint64_t machine_instructions(const struct machine *m, unsigned cpu)
+{
+	return m->cpus[cpu].instructions;
+}
