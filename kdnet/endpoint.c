@@ -37,20 +37,10 @@ void kdnet_free(struct kdnet *k)
 	sodium_free(k); /* wipes */
 }
 
-static bool same_host(const struct kdnet_peer *a, const struct kdnet_peer *b)
-{
-	return memcmp(a->address, b->address, sizeof(a->address)) == 0;
-}
-
 static bool is_link_local(const struct kdnet_peer *peer)
 {
 	static const uint8_t prefix[14] = { [10] = 0xff, 0xff, 169, 254 };
 	return memcmp(peer->address, prefix, sizeof(prefix)) == 0;
-}
-
-static void wipe_session(struct kdnet_session *session)
-{
-	sodium_memzero(session, sizeof(*session));
 }
 
 /* ---- the session's life ---- */
@@ -58,124 +48,73 @@ static void wipe_session(struct kdnet_session *session)
 static void lose_session(struct kdnet *k, uint64_t now_us)
 {
 	struct kdnet_event *event = kdnet_queue_push_always(&k->queue, KDNET_LOST);
-	event->peer = k->live.peer;
-	wipe_session(&k->live);
+	event->peer = k->sessions.live.peer;
+	kdnet_session_wipe(&k->sessions.live);
 	kd_link_restart(&k->link, false);
 	k->poke_target_at_us = now_us;
 }
 
 static void lose_if_silent(struct kdnet *k, uint64_t now_us)
 {
-	if (k->live.used && now_us - k->session_heard_us >= LOST_AFTER_US)
+	if (k->sessions.live.used && now_us - k->session_heard_us >= LOST_AFTER_US)
 		lose_session(k, now_us);
 }
 
 static void remember_peer(struct kdnet *k)
 {
-	k->last_version = k->live.version;
-	k->last_peer = k->live.peer;
-}
-
-/*
- * Older answers are void now, and so are those to another machine with the same key:
- * it lost the race. A newer one to the same machine may still become its key.
- */
-static void drop_beaten_candidates(struct kdnet *k)
-{
-	for (size_t i = 0; i < KDNET_CANDIDATES; i++) {
-		struct kdnet_session *candidate = &k->candidates[i];
-		if (candidate->used && (candidate->age < k->live.age ||
-					!same_host(&candidate->peer, &k->live.peer)))
-			wipe_session(candidate);
-	}
-}
-
-static void tell_connected(struct kdnet *k)
-{
-	struct kdnet_event *event = kdnet_queue_push_always(&k->queue, KDNET_CONNECTED);
-	event->reboot = k->live.reboot;
-	event->bound_elsewhere = k->live.bound_elsewhere;
-	event->version = k->live.version;
-	event->peer = k->live.peer;
+	k->last_version = k->sessions.live.version;
+	k->last_peer = k->sessions.live.peer;
 }
 
 /* A datagram opened under the candidate's key: that is the session now. */
 static void promote(struct kdnet *k, struct kdnet_session *candidate,
 		    const struct kdnet_peer *from)
 {
-	bool same_target = k->has_last && memcmp(k->last_identity, candidate->identity,
-						 KDNET_IDENTITY_SIZE) == 0;
-	k->live = *candidate;
-	wipe_session(candidate);
-	k->live.respond = false;
-	k->live.peer = *from;
-	k->live.reboot = k->has_last && !same_target;
-	drop_beaten_candidates(k);
+	struct kdnet_session *live = &k->sessions.live;
+	kdnet_session_promote(&k->sessions, candidate, from);
+	bool same_target =
+		k->has_last && kdnet_same_identity(k->last_identity, live->identity);
+	struct kdnet_event *event = kdnet_queue_push_always(&k->queue, KDNET_CONNECTED);
+	event->reboot = k->has_last && !same_target;
+	event->bound_elsewhere = live->bound_elsewhere;
+	event->version = live->version;
+	event->peer = live->peer;
 
 	k->has_last = true;
-	memcpy(k->last_identity, k->live.identity, KDNET_IDENTITY_SIZE);
+	memcpy(k->last_identity, live->identity, KDNET_IDENTITY_SIZE);
 	remember_peer(k);
-	struct kdnet_known *known = kdnet_poke_find(&k->pokes, k->live.identity);
+	struct kdnet_known *known = kdnet_poke_find(&k->pokes, live->identity);
 	if (known) {
 		known->proven = true;
 		known->answered = false;
 	}
 	kd_link_restart(&k->link, !same_target);
 	kdnet_queue_rearm(&k->queue, KDNET_NOTICE_WRONG_KEY);
-	tell_connected(k);
 }
 
 /* ---- control channel ---- */
-
-static struct kdnet_session *slot_for_candidate(struct kdnet *k)
-{
-	struct kdnet_session *oldest = &k->candidates[0];
-	for (size_t i = 0; i < KDNET_CANDIDATES; i++) {
-		struct kdnet_session *candidate = &k->candidates[i];
-		if (!candidate->used)
-			return candidate;
-		if (candidate->age < oldest->age)
-			oldest = candidate;
-	}
-	wipe_session(oldest);
-	return oldest;
-}
-
-static void set_data_key(struct kdnet *k, struct kdnet_session *session)
-{
-	uint8_t response[KDNET_RESPONSE_SIZE];
-	uint8_t key[KDNET_KEY_SIZE];
-	kdnet_response_encode(response, session->client_nonce, session->host_nonce);
-	kdnet_data_key(key, k->config.key, response);
-	kdnet_cipher_init(&session->cipher, k->config.key, key);
-	sodium_memzero(key, sizeof(key));
-}
 
 static void answer_poke(struct kdnet *k, const struct kdnet_poke *poke,
 			const struct kdnet_known *known, const struct kdnet_datagram *d,
 			const struct kdnet_peer *from)
 {
-	struct kdnet_session *candidate = slot_for_candidate(k);
-	candidate->used = true;
+	uint8_t nonce[KDNET_NONCE_SIZE];
+	k->config.random(k->config.random_context, nonce, sizeof(nonce));
+	struct kdnet_session *candidate =
+		kdnet_session_new(&k->sessions, k->config.key, poke, nonce);
 	candidate->bound_elsewhere = known->bound_first && !known->proven;
 	candidate->version = d->version;
-	candidate->age = ++k->answers;
 	candidate->peer = *from;
-	candidate->respond = true;
 	candidate->poke_sequence = d->sequence;
-	memcpy(candidate->identity, poke->identity, KDNET_IDENTITY_SIZE);
-	memcpy(candidate->client_nonce, poke->nonce, KDNET_NONCE_SIZE);
-	k->config.random(k->config.random_context, candidate->host_nonce,
-			 KDNET_NONCE_SIZE);
-	set_data_key(k, candidate);
+	candidate->respond = true;
 }
 
 static void on_heartbeat(struct kdnet *k, const struct kdnet_datagram *d,
 			 const struct kdnet_peer *from, uint64_t now_us)
 {
 	k->session_heard_us = now_us;
-	k->live.version = d->version;
-	k->live.peer = *from; /* NAT may have moved its port */
+	k->sessions.live.version = d->version;
+	k->sessions.live.peer = *from; /* NAT may have moved its port */
 	remember_peer(k);
 }
 
@@ -184,13 +123,13 @@ static void on_poke(struct kdnet *k, const struct kdnet_poke *poke,
 		    uint64_t now_us)
 {
 	/* a clone has the same key, and even the same identity when it is a snapshot */
-	if (k->live.used && !same_host(from, &k->live.peer)) {
+	if (k->sessions.live.used && !kdnet_same_host(from, &k->sessions.live.peer)) {
 		k->counters[KDNET_COUNT_DROPPED_STRANGER]++;
 		kdnet_queue_notice(&k->queue, KDNET_NOTICE_STRANGER, from, d->version);
 		return;
 	}
 	struct kdnet_known *known;
-	const uint8_t *live = k->live.used ? k->live.identity : NULL;
+	const uint8_t *live = k->sessions.live.used ? k->sessions.live.identity : NULL;
 	enum kdnet_poke_verdict verdict =
 		kdnet_poke_judge(&k->pokes, poke, live, now_us, &known);
 	if (verdict == KDNET_POKE_REPLAYED || verdict == KDNET_POKE_REPEATED) {
@@ -207,7 +146,7 @@ static void on_poke(struct kdnet *k, const struct kdnet_poke *poke,
 		kdnet_queue_notice(&k->queue, KDNET_NOTICE_LINK_LOCAL, from, d->version);
 	if (d->version > KDNET_NEWEST_VERSION)
 		kdnet_queue_notice(&k->queue, KDNET_NOTICE_NEW_VERSION, from, d->version);
-	if (live && memcmp(live, poke->identity, KDNET_IDENTITY_SIZE) == 0)
+	if (live && kdnet_same_identity(live, poke->identity))
 		on_heartbeat(k, d, from, now_us);
 	if (verdict == KDNET_POKE_ANSWER)
 		answer_poke(k, poke, known, d, from);
@@ -228,7 +167,7 @@ static void receive_control(struct kdnet *k, const struct kdnet_peer *from,
 	if (result != KDNET_OPENED) {
 		drop(k, result);
 		/* beside a live session it is damage, or another machine's business */
-		if (result == KDNET_DROP_TAG && !k->live.used)
+		if (result == KDNET_DROP_TAG && !k->sessions.live.used)
 			kdnet_queue_notice(&k->queue, KDNET_NOTICE_WRONG_KEY, from, 0);
 		return;
 	}
@@ -244,23 +183,6 @@ static void receive_control(struct kdnet *k, const struct kdnet_peer *from,
 
 /* ---- data channel ---- */
 
-/* The session whose key opens it: the live one, else a candidate; NULL: none. */
-static struct kdnet_session *open_data(struct kdnet *k, struct kdnet_datagram *d,
-				       const uint8_t *datagram, size_t length,
-				       enum kdnet_open_result *result)
-{
-	*result = KDNET_DROP_TAG;
-	for (size_t i = 0; i <= KDNET_CANDIDATES; i++) {
-		struct kdnet_session *session = i == 0 ? &k->live : &k->candidates[i - 1];
-		if (!session->used)
-			continue;
-		*result = kdnet_open(d, k->plain, &session->cipher, datagram, length);
-		if (*result != KDNET_DROP_TAG)
-			return session;
-	}
-	return NULL;
-}
-
 /*
  * Data that no key opens: a target that still talks to the host before us, perhaps.
  * A host poke makes it offer a poke at once; only where we know who is there, as the
@@ -269,8 +191,8 @@ static struct kdnet_session *open_data(struct kdnet *k, struct kdnet_datagram *d
 static void on_unopened_data(struct kdnet *k, const struct kdnet_peer *from,
 			     uint64_t now_us)
 {
-	bool known = (k->has_last && same_host(from, &k->last_peer)) ||
-		     (k->config.has_target && same_host(from, &k->config.target));
+	bool known = (k->has_last && kdnet_same_host(from, &k->last_peer)) ||
+		     (k->config.has_target && kdnet_same_host(from, &k->config.target));
 	if (!known || now_us < k->poke_unopened_at_us)
 		return;
 	k->poke_unopened_at_us = now_us + KDNET_HOST_POKE_INTERVAL_US;
@@ -307,7 +229,8 @@ static void receive_data(struct kdnet *k, const struct kdnet_peer *from,
 {
 	struct kdnet_datagram d;
 	enum kdnet_open_result result;
-	struct kdnet_session *session = open_data(k, &d, datagram, length, &result);
+	struct kdnet_session *session =
+		kdnet_session_open(&k->sessions, &d, k->plain, datagram, length, &result);
 	if (!session)
 		on_unopened_data(k, from, now_us);
 	if (result != KDNET_OPENED || d.to_target) {
@@ -322,11 +245,11 @@ static void receive_data(struct kdnet *k, const struct kdnet_peer *from,
 	k->counters[KDNET_COUNT_RECEIVED]++;
 	k->session_heard_us = now_us;
 	k->authentic_heard_us = now_us;
-	if (session != &k->live)
+	if (session != &k->sessions.live)
 		promote(k, session, from);
 	if (order == KDNET_NEWEST) {
-		k->live.version = d.version;
-		k->live.peer = *from;
+		k->sessions.live.version = d.version;
+		k->sessions.live.peer = *from;
 		remember_peer(k);
 	}
 	receive_payload(k, &d, now_us);
@@ -372,7 +295,7 @@ static size_t emit_response(struct kdnet *k, struct kdnet_session *candidate,
 			    struct kdnet_peer *to, uint8_t *out, size_t size)
 {
 	uint8_t response[KDNET_RESPONSE_SIZE];
-	kdnet_response_encode(response, candidate->client_nonce, candidate->host_nonce);
+	kdnet_session_response(candidate, response);
 	candidate->respond = false;
 	k->counters[KDNET_COUNT_RESPONSES]++;
 	*to = candidate->peer;
@@ -409,10 +332,10 @@ static size_t emit_data(struct kdnet *k, struct kdnet_peer *to, uint8_t *out, si
 	size_t length = kd_link_transmit(&k->link, &payload, now_us);
 	if (length == 0)
 		return 0;
-	*to = k->live.peer;
-	return emit(k, &k->live.cipher, out, size,
+	*to = k->sessions.live.peer;
+	return emit(k, &k->sessions.live.cipher, out, size,
 		    &(struct kdnet_datagram){
-			    .version = k->live.version,
+			    .version = k->sessions.live.version,
 			    .channel = KDNET_CHANNEL_DATA,
 			    .to_target = true,
 			    .sequence = ++k->sequence,
@@ -426,25 +349,26 @@ size_t kdnet_transmit(struct kdnet *k, struct kdnet_peer *to, uint8_t *out, size
 {
 	assert(size >= KDNET_DATAGRAM_MAX);
 	for (size_t i = 0; i < KDNET_CANDIDATES; i++)
-		if (k->candidates[i].respond)
-			return emit_response(k, &k->candidates[i], to, out, size);
+		if (k->sessions.candidates[i].respond)
+			return emit_response(k, &k->sessions.candidates[i], to, out,
+					     size);
 	if (k->poke_due)
 		return emit_host_poke(k, to, out, size);
-	return k->live.used ? emit_data(k, to, out, size, now_us) : 0;
+	return k->sessions.live.used ? emit_data(k, to, out, size, now_us) : 0;
 }
 
 /* ---- time ---- */
 
 static bool pokes_target(const struct kdnet *k)
 {
-	return k->config.has_target && !k->live.used;
+	return k->config.has_target && !k->sessions.live.used;
 }
 
 uint64_t kdnet_deadline(const struct kdnet *k)
 {
 	if (pokes_target(k))
 		return k->poke_target_at_us;
-	if (!k->live.used)
+	if (!k->sessions.live.used)
 		return never;
 	uint64_t lost = k->session_heard_us + LOST_AFTER_US;
 	uint64_t link = kd_link_deadline(&k->link);
@@ -454,7 +378,7 @@ uint64_t kdnet_deadline(const struct kdnet *k)
 void kdnet_expire(struct kdnet *k, uint64_t now_us)
 {
 	lose_if_silent(k, now_us);
-	if (k->live.used)
+	if (k->sessions.live.used)
 		kd_link_expire(&k->link, now_us);
 	if (pokes_target(k) && now_us >= k->poke_target_at_us) {
 		k->poke_target_at_us = now_us + KDNET_HOST_POKE_INTERVAL_US;
@@ -469,7 +393,7 @@ bool kdnet_send(struct kdnet *k, enum kd_packet_type type, const uint8_t *data,
 		size_t length, uint64_t now_us)
 {
 	(void)now_us; /* the clock of a packet starts when it is transmitted */
-	return k->live.used && kd_link_send(&k->link, type, data, length);
+	return k->sessions.live.used && kd_link_send(&k->link, type, data, length);
 }
 
 bool kdnet_send_pending(const struct kdnet *k)
@@ -484,14 +408,14 @@ void kdnet_confirm(struct kdnet *k)
 
 void kdnet_break_in(struct kdnet *k)
 {
-	if (k->live.used)
+	if (k->sessions.live.used)
 		kd_link_break_in(&k->link);
 }
 
 void kdnet_reset(struct kdnet *k, uint64_t now_us)
 {
 	(void)now_us;
-	if (k->live.used)
+	if (k->sessions.live.used)
 		kd_link_reset(&k->link);
 }
 
@@ -506,7 +430,7 @@ void kdnet_poke_target(struct kdnet *k, uint64_t now_us)
 
 bool kdnet_connected(const struct kdnet *k)
 {
-	return k->live.used;
+	return k->sessions.live.used;
 }
 
 const uint8_t *kdnet_identity(const struct kdnet *k)

@@ -6,45 +6,14 @@
 #include "kdnet/handshake.h"
 #include "kdnet/kd_link.h"
 #include "kdnet/kdnet.h"
-#include "kdnet/window.h"
+#include "kdnet/session.h"
 
-enum {
-	/* Responses given that nothing proved yet; the newest ones. */
-	KDNET_CANDIDATES = 4,
-	KDNET_HOST_POKE_INTERVAL_US = 500000,
-};
-
-/*
- * A data key and all that hangs on it. It begins as a candidate, when a poke was
- * answered; the first datagram that opens under it makes it the live session:
- *
- *     poke ──answer──▶ candidate ──proof──▶ live ──silence, a newer proof──▶ wiped
- *
- * Until then the older live session keeps its key and its peer (KDNET.md §4).
- */
-struct kdnet_session {
-	bool used;
-	bool reboot;	      /* another identity than the session before */
-	bool bound_elsewhere; /* its first poke named a host, and that was not us */
-	uint8_t version;
-	uint64_t age; /* when it was answered, in answers */
-	uint8_t identity[KDNET_IDENTITY_SIZE];
-	struct kdnet_peer peer;
-	struct kdnet_cipher cipher;
-	struct kdnet_window window;
-	/* the response, while it waits to be transmitted */
-	bool respond;
-	uint64_t poke_sequence;
-	uint8_t client_nonce[KDNET_NONCE_SIZE];
-	uint8_t host_nonce[KDNET_NONCE_SIZE];
-};
+enum { KDNET_HOST_POKE_INTERVAL_US = 500000 };
 
 struct kdnet {
 	struct kdnet_config config;
 	struct kdnet_cipher control;
-	struct kdnet_session live; /* proven, when used */
-	struct kdnet_session candidates[KDNET_CANDIDATES];
-	uint64_t answers;
+	struct kdnet_sessions sessions;
 	struct kdnet_poke_book pokes;
 
 	uint64_t sequence;	     /* of the last datagram sent; never goes back */

@@ -66,7 +66,8 @@ void kdnet_data_key(uint8_t key[static KDNET_KEY_SIZE],
 	sodium_memzero(&ctx, sizeof(ctx)); /* the key lies in its block buffer */
 }
 
-static bool same_identity(const uint8_t *a, const uint8_t *b)
+bool kdnet_same_identity(const uint8_t a[static KDNET_IDENTITY_SIZE],
+			 const uint8_t b[static KDNET_IDENTITY_SIZE])
 {
 	return memcmp(a, b, KDNET_IDENTITY_SIZE) == 0;
 }
@@ -76,7 +77,7 @@ struct kdnet_known *kdnet_poke_find(struct kdnet_poke_book *book,
 {
 	for (size_t i = 0; i < KDNET_IDENTITIES; i++) {
 		struct kdnet_known *known = &book->known[i];
-		if (known->used && same_identity(known->identity, identity))
+		if (known->used && kdnet_same_identity(known->identity, identity))
 			return known;
 	}
 	return NULL;
@@ -90,7 +91,7 @@ static struct kdnet_known *page_for_new(struct kdnet_poke_book *book, const uint
 		struct kdnet_known *known = &book->known[i];
 		if (!known->used)
 			return known;
-		if (live && same_identity(known->identity, live))
+		if (live && kdnet_same_identity(known->identity, live))
 			continue;
 		if (!oldest || known->seen_us < oldest->seen_us)
 			oldest = known;
@@ -109,7 +110,7 @@ static bool advances(const struct kdnet_known *known, uint16_t counter, uint64_t
 
 static bool wants_answer(const struct kdnet_poke *poke, const uint8_t *live)
 {
-	if (!live || !same_identity(poke->identity, live))
+	if (!live || !kdnet_same_identity(poke->identity, live))
 		return true; /* nobody is here, or the target rebooted */
 	return poke->has_bound && poke->bound_port == 0;
 }

@@ -26,6 +26,9 @@ struct kdnet_poke {
 	uint16_t bound_port; /* 0: the target has no data channel */
 };
 
+bool kdnet_same_identity(const uint8_t a[static KDNET_IDENTITY_SIZE],
+			 const uint8_t b[static KDNET_IDENTITY_SIZE]);
+
 /* From a control payload; at least 34 bytes that begin 01 01. */
 bool kdnet_poke_decode(struct kdnet_poke *poke, const uint8_t *payload, size_t length);
 

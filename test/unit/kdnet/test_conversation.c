@@ -188,8 +188,8 @@ static void assert_final_state(const struct player *p, unsigned from_target)
 	assert_int_equal(kdnet_count(k, KDNET_COUNT_DROPPED_TAG), 0);
 	assert_int_equal(kdnet_count(k, KDNET_COUNT_DROPPED_REPLAY), 0);
 	assert_int_equal(kdnet_count(k, KDNET_COUNT_RESPONSES), 1);
-	assert_int_equal(k->live.window.highest, 265);
-	assert_int_equal(k->live.version, 4);
+	assert_int_equal(k->sessions.live.window.highest, 265);
+	assert_int_equal(k->sessions.live.version, 4);
 	assert_true(k->link.has_last);
 	assert_int_equal(k->link.last_id, 0x108);
 	assert_int_equal(k->link.next_id, 0x800000fe);
