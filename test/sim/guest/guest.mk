@@ -42,3 +42,7 @@ $(GUEST_OUT)/probe.sys: $(GUEST_OUT)/probe.obj $(GUEST_OUT)/ntoskrnl.lib
 	$(GUEST_LINK) /entry:DriverEntry /section:INIT,ERD /out:$@ $^
 $(GUEST_OUT)/synth.sys: $(GUEST_OUT)/synth.obj
 	$(GUEST_LINK) /entry:DriverEntry /implib:$(GUEST_OUT)/unused.synth.lib /out:$@ $^
+
+# The machine's unit tests run these images.
+$(O)/test/unit/sim/%.o: ALL_CFLAGS += -DGUEST_IMAGES='"$(abspath $(GUEST_OUT))"'
+unit-programs: guest
