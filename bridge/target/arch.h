@@ -40,6 +40,7 @@ struct arch {
 	const struct arch_register *registers;
 	size_t count;
 	uint16_t pc, sp, fp, flags; /* register numbers */
+	uint16_t argument;	    /* the first one of a call in kernel code */
 	uint8_t breakpoint[4];	    /* the instruction */
 	size_t breakpoint_size;
 	/* IN_CONTEXT_CODED rows: from and to the context block. */

@@ -1,0 +1,311 @@
+#include <string.h>
+
+#include "bridge/target/internal.h"
+
+/*
+ * Letting the target run: continue, step, step through a range, and what must happen
+ * before it may. KD.md §3 "Continue", "Breakpoint instructions", "Stepping another
+ * processor".
+ *
+ * A range goes on from report to report, in on_work and without a wait, one exchange for
+ * an instruction; anything but its own step ends it.
+ */
+
+/* ---- one resume ---- */
+
+static struct kd_request resume_request(struct target *t, bool trace, uint32_t status,
+					uint64_t dr7)
+{
+	/* a machine without a map has 3136 at least */
+	if (!registers_known_machine(t))
+		return (struct kd_request){ .api = KD_CONTINUE,
+					    .processor = t->stop.change.processor,
+					    .u.resume.status = KD_DBG_CONTINUE };
+	return (struct kd_request){
+		.api = KD_CONTINUE2,
+		.processor = t->stop.change.processor,
+		.u.resume = { .status = status,
+			      .trace = trace,
+			      .dr7 = dr7,
+			      /* no range of KD's own: it steps one instruction */
+			      .symbol_start = 1,
+			      .symbol_end = 1 },
+	};
+}
+
+enum kd_result step_resume(struct target *t, bool trace, uint32_t status, uint64_t dr7)
+{
+	struct kd_request request = resume_request(t, trace, status, dr7);
+	return exchange_send(t, &request);
+}
+
+/* From a report to the next without waiting for the acknowledgement. */
+static enum kd_result resume_at_once(struct target *t, bool trace)
+{
+	struct kd_request request =
+		resume_request(t, trace, KD_DBG_CONTINUE, registers_dr7(t));
+	return exchange_post(t, &request);
+}
+
+/* ---- before a resume ---- */
+
+static bool pc_of(struct target *t, unsigned processor, uint64_t *pc)
+{
+	if (processor == t->stop.stop.processor &&
+	    (processor >= t->registers.count || !t->registers.processors[processor] ||
+	     !t->registers.processors[processor]->context_known)) {
+		*pc = t->stop.stop.pc; /* nobody can have changed it */
+		return true;
+	}
+	return registers_get(t, processor, t->arch->pc, pc) == KD_DONE;
+}
+
+static bool stops_on_instruction(enum target_stop_kind kind)
+{
+	return kind == TARGET_STOP_HARD_BREAKPOINT || kind == TARGET_STOP_BREAK_IN ||
+	       kind == TARGET_STOP_BUGCHECK || kind == TARGET_STOP_BREAKPOINT;
+}
+
+/*
+ * A breakpoint instruction in the code itself would hit again for ever. In a load or
+ * command stop, PC on the one behind `int 2d`, the kernel moves by itself.
+ */
+static enum kd_result pass_hard_breakpoint(struct target *t, bool *passed)
+{
+	*passed = false;
+	const struct target_stop *stop = &t->stop.stop;
+	uint64_t pc;
+	if (!stops_on_instruction(stop->kind) || !pc_of(t, stop->processor, &pc) ||
+	    pc != stop->pc)
+		return KD_DONE;
+	size_t length = stop_hard_breakpoint(t);
+	if (length == 0)
+		return KD_DONE;
+	enum kd_result result = registers_show_pc(t, stop->processor, pc + length);
+	*passed = result == KD_DONE;
+	return result;
+}
+
+/* A trap flag that nobody's step will clear: KD.md §3 at "TF may be left set". */
+static enum kd_result clear_trap_flags(struct target *t, bool not_handled)
+{
+	enum { EFLAGS_TF = 0x100 };
+	enum kd_result result = KD_DONE;
+	if (!registers_known_machine(t))
+		return KD_DONE;
+	if (t->plan.trap_flag_left) {
+		t->plan.trap_flag_left = false;
+		result = registers_clear_trap_flag(t, t->plan.trap_flag_processor);
+	}
+	/* an exception that is passed on keeps it, any other resume clears it */
+	if (result == KD_DONE && not_handled && t->stop.change.report.eflags & EFLAGS_TF)
+		result = registers_clear_trap_flag(t, t->stop.change.processor);
+	return result == KD_REFUSED ? KD_DONE : result;
+}
+
+/* Ours under a PC that runs or steps from there would hit again without progress. */
+static void skip_breakpoint_at_pc(struct target *t, unsigned processor,
+				  struct breakpoint_skip *skip)
+{
+	uint64_t pc;
+	if (!pc_of(t, processor, &pc) || !breakpoint_wanted(t, pc))
+		return;
+	/* put there by the user, who wants it to hit */
+	if (processor == t->stop.stop.processor && pc != t->stop.stop.pc)
+		return;
+	skip->address[skip->count++] = pc;
+}
+
+/* ---- another processor than the one that reported ---- */
+
+static enum kd_result switch_processor(struct target *t, unsigned processor)
+{
+	struct kd_request request = { .api = KD_SWITCH_PROCESSOR,
+				      .processor = (uint16_t)processor };
+	t->stop.report_expected = true;
+	enum kd_result result = exchange_send(t, &request);
+	if (result == KD_DONE)
+		result = exchange_wait_report(t);
+	t->stop.report_expected = false;
+	if (result != KD_DONE)
+		return result;
+	(void)stop_take_report(t);
+	return t->stop.change.processor == processor ? KD_DONE : KD_REFUSED;
+}
+
+/*
+ * N gets its trap flag, and the processor that reported first reports again, as nobody
+ * has run yet: the resume of that one lets all go. Any other report is news, and *news
+ * says so: it is looked at as any stop.
+ */
+static enum kd_result trace_other(struct target *t, unsigned owner, bool *news)
+{
+	enum kd_result result = switch_processor(t, t->plan.processor);
+	if (result == KD_DONE)
+		result = step_resume(t, true, KD_DBG_CONTINUE, t->stop.change.report.dr7);
+	if (result == KD_DONE)
+		result = exchange_wait_report(t);
+	if (result != KD_DONE)
+		return result;
+	*news = !stop_pending_is_repetition(t, owner);
+	if (!*news)
+		(void)stop_take_report(t);
+	return KD_DONE;
+}
+
+static enum kd_result step_other(struct target *t, const struct breakpoint_skip *skip)
+{
+	bool news = false;
+	enum kd_result result = registers_write_back(t);
+	if (result == KD_DONE)
+		result = trace_other(t, t->stop.change.processor, &news);
+	if (news)
+		return result;
+	/* the reports in between deleted some once more */
+	if (result == KD_DONE)
+		result = breakpoint_sync(t, skip);
+	if (result == KD_DONE)
+		result =
+			step_resume(t, false, KD_DBG_CONTINUE, t->stop.change.report.dr7);
+	/* no step, and nothing ran: it is still the same stop */
+	if (result != KD_DONE && target_asks(t))
+		target_become(t, LIFE_STOPPED);
+	return result;
+}
+
+/* ---- what the front end asks for ---- */
+
+static struct plan plan_of(const struct target *t, const struct target_resume *resume,
+			   bool off)
+{
+	static const enum plan_kind kinds[] = {
+		[TARGET_CONTINUE] = PLAN_CONTINUE,
+		[TARGET_STEP] = PLAN_STEP,
+		[TARGET_RANGE_STEP] = PLAN_RANGE,
+	};
+	struct plan plan = { .kind = kinds[resume->kind],
+			     .processor = resume->processor,
+			     .start = resume->start,
+			     .end = resume->end };
+	if (resume->kind == TARGET_CONTINUE)
+		plan.processor = t->stop.stop.processor;
+	if (plan.kind == PLAN_CONTINUE && off)
+		plan.kind = PLAN_OFF;
+	return plan;
+}
+
+enum kd_result step_prepare(struct target *t, bool not_handled, bool *passed)
+{
+	enum kd_result result = clear_trap_flags(t, not_handled);
+	if (result == KD_DONE)
+		result = pass_hard_breakpoint(t, passed);
+	return result == KD_REFUSED ? KD_DONE : result;
+}
+
+static enum kd_result resume_reporter(struct target *t, uint32_t status,
+				      const struct breakpoint_skip *skip)
+{
+	enum kd_result result = breakpoint_sync(t, skip);
+	if (result == KD_DONE)
+		result = registers_write_back(t);
+	if (result == KD_DONE)
+		result = step_resume(t, t->plan.kind != PLAN_CONTINUE, status,
+				     registers_dr7(t));
+	return result;
+}
+
+static bool in_range(const struct plan *plan, uint64_t pc)
+{
+	return pc >= plan->start && pc < plan->end;
+}
+
+/* The step over a breakpoint instruction is made by moving PC: nothing has to run. */
+static bool is_stepped_already(struct target *t)
+{
+	uint64_t pc;
+	return (t->plan.kind == PLAN_STEP || t->plan.kind == PLAN_RANGE) &&
+	       pc_of(t, t->plan.processor, &pc) && !in_range(&t->plan, pc);
+}
+
+enum kd_result target_resume(struct target *t, const struct target_resume *resume)
+{
+	if (t->life != LIFE_STOPPED)
+		return KD_GONE;
+	if (exchange_busy(t) ||
+	    (resume->kind != TARGET_CONTINUE && resume->processor >= processors_count(t)))
+		return KD_REFUSED;
+	bool passed = false;
+	enum kd_result result = step_prepare(t, resume->not_handled, &passed);
+	if (result != KD_DONE)
+		return result;
+
+	struct breakpoint_skip skip = { .count = 0 };
+	unsigned owner = t->stop.stop.processor;
+	/* one that is passed on goes to its handler, not to the instruction at PC */
+	if (!resume->not_handled)
+		skip_breakpoint_at_pc(t, owner, &skip);
+	t->plan = plan_of(t, resume, skip.count > 0);
+	break_in_on_resume(t);
+	if (t->plan.processor != owner) {
+		skip_breakpoint_at_pc(t, t->plan.processor, &skip);
+		return step_other(t, &skip);
+	}
+	if (passed && is_stepped_already(t)) {
+		stop_step_made(t);
+		return KD_DONE;
+	}
+	return resume_reporter(
+		t, resume->not_handled ? KD_DBG_NOT_HANDLED : KD_DBG_CONTINUE, &skip);
+}
+
+/* ---- the next report ---- */
+
+static bool range_goes_on(struct target *t)
+{
+	uint64_t pc = t->stop.change.program_counter;
+	if (!in_range(&t->plan, pc) || breakpoint_wanted(t, pc))
+		return false;
+	return breakpoint_sync_away_from(t, pc) == KD_DONE &&
+	       resume_at_once(t, true) == KD_DONE;
+}
+
+static bool continue_goes_on(struct target *t)
+{
+	if (breakpoint_sync(t, NULL) != KD_DONE)
+		return false;
+	t->plan.kind = PLAN_CONTINUE;
+	return resume_at_once(t, false) == KD_DONE;
+}
+
+bool step_goes_on(struct target *t)
+{
+	if ((t->plan.kind != PLAN_RANGE && t->plan.kind != PLAN_OFF) ||
+	    t->break_in.wanted || !stop_is_step_of(t, t->plan.processor))
+		return false;
+	return t->plan.kind == PLAN_RANGE ? range_goes_on(t) : continue_goes_on(t);
+}
+
+void step_on_stop(struct target *t)
+{
+	/* another processor's event cut the step short; on its own the resume clears TF */
+	if (t->plan.kind != PLAN_CONTINUE &&
+	    t->plan.processor != t->stop.stop.processor) {
+		t->plan.trap_flag_left = true;
+		t->plan.trap_flag_processor = t->plan.processor;
+	}
+	t->plan.kind = PLAN_CONTINUE;
+}
+
+void step_swallow(struct target *t)
+{
+	enum kd_result result = KD_DONE;
+	bool passed;
+	if (!t->stop.hit_planted)
+		result = pass_hard_breakpoint(t, &passed);
+	if (result == KD_DONE)
+		result = breakpoint_sync(t, NULL);
+	if (result == KD_DONE)
+		result = registers_write_back(t);
+	if (result == KD_DONE)
+		(void)resume_at_once(t, false);
+}
