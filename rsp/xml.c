@@ -42,15 +42,15 @@ static void xml_bytes(struct rsp_xml *x, const char *bytes, size_t n)
 
 void rsp_xml_markup(struct rsp_xml *x, const char *format, ...)
 {
-	char piece[512];
-	va_list args;
+	va_list args, again;
 	va_start(args, format);
-	int length = vsnprintf(piece, sizeof(piece), format, args);
+	va_copy(again, args);
+	int length = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	if (length < 0 || (size_t)length >= sizeof(piece))
-		x->full = true;
-	else
-		xml_bytes(x, piece, (size_t)length);
+	char *out = length < 0 ? NULL : xml_room(x, (size_t)length);
+	if (out)
+		(void)vsnprintf(out, (size_t)length + 1, format, again);
+	va_end(again);
 }
 
 /*
