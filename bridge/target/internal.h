@@ -374,6 +374,7 @@ struct target {
 	struct ev_async work; /* fed by hand; never started */
 	bool working;
 	bool waiting; /* target_wait_stopped */
+	bool bound_elsewhere;
 	const struct arch *arch;
 
 	struct exchange_state exchange;

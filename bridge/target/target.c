@@ -71,6 +71,7 @@ static void forget_session(struct target *t)
 static void on_connected(struct target *t, const struct kdnet_event *event)
 {
 	bool break_in = t->break_in.wanted;
+	t->bound_elsewhere = event->bound_elsewhere;
 	target_become(t, LIFE_RUNNING);
 	forget_session(t);
 	exchange_restart(t);
@@ -320,6 +321,11 @@ enum kd_result target_wait_stopped(struct target *t, unsigned timeout_ms)
 uint16_t target_port(const struct target *t)
 {
 	return kdnet_udp_port(t->udp);
+}
+
+bool target_bound_elsewhere(const struct target *t)
+{
+	return t->bound_elsewhere;
 }
 
 const struct kdnet *target_kdnet(const struct target *t)

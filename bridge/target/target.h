@@ -104,6 +104,9 @@ const struct target_stop *target_stopped(const struct target *t);
  * reply, acknowledged. */
 uint64_t target_exchanges(const struct target *t);
 uint16_t target_port(const struct target *t);
+/* Did the first poke of this session name a host that it was bound to before: has
+ * somebody debugged this boot already, perhaps we, in an earlier life? */
+bool target_bound_elsewhere(const struct target *t);
 /* Counters and round trip for `monitor stats`. */
 const struct kdnet *target_kdnet(const struct target *t);
 
