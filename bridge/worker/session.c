@@ -1,0 +1,216 @@
+#include "bridge/worker/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bridge/worker/open.h"
+#include "bridge/worker/session_internal.h"
+
+#define PROGRESS_SECONDS 30. /* between lines on the console while a target is awaited */
+#define RETRY_SECONDS	 2.  /* between attempts to clean up a target that is silent */
+
+uint64_t session_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct rsp *client_of(const struct session *s)
+{
+	return s->listener ? rsp_listen_client(s->listener) : NULL;
+}
+
+bool session_waits(const struct session *s)
+{
+	return s->client == SESSION_RUNNING || s->client == SESSION_AWAITING;
+}
+
+void session_become(struct session *s, enum session_client client)
+{
+	s->client = client;
+	if (!session_waits(s)) {
+		s->report_due = false;
+		s->placeholder_due = 0;
+	}
+	if (client == SESSION_AWAITING)
+		ev_timer_again(s->loop, &s->progress);
+	else
+		ev_timer_stop(s->loop, &s->progress);
+}
+
+struct policy_facts session_facts(const struct session *s)
+{
+	return (struct policy_facts){
+		.client = s->client,
+		.unattended = (enum options_unattended)s->options->unattended,
+		.disconnect = (enum options_disconnect)s->options->disconnect,
+		.break_at = (enum options_break)s->options->break_at,
+		.break_due = s->break_due,
+		.reclaim = s->reclaim,
+	};
+}
+
+void session_say_awaited(struct session *s)
+{
+	if (target_state(s->target) == TARGET_WAITING)
+		console_say(&s->gdb.console,
+			    "[kdbridge: waiting for the target on UDP port %u]\n",
+			    target_port(s->target));
+}
+
+static void on_progress(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	session_say_awaited(timer->data);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct session *s = timer->data;
+
+	(void)events;
+	ev_timer_stop(loop, timer);
+	s->clean_due = true;
+}
+
+static void on_wake(struct ev_loop *loop, ev_idle *idle, int events)
+{
+	(void)events;
+	ev_idle_stop(loop, idle);
+}
+
+/* ---- work ---- */
+
+static void report(struct session *s)
+{
+	s->report_due = false;
+	if (target_state(s->target) != TARGET_STOPPED || !session_waits(s))
+		return;
+	session_become(s, SESSION_PROMPT);
+	gdb_report_stop(&s->gdb);
+}
+
+static void report_placeholder(struct session *s)
+{
+	int signal = s->placeholder_due;
+
+	session_become(s, SESSION_PLACEHOLDER);
+	gdb_report_placeholder(&s->gdb, signal);
+}
+
+void session_work(struct session *s)
+{
+	struct rsp *r = client_of(s);
+
+	if (r && rsp_is_busy(r))
+		return;
+	if (s->clean_due && s->client == SESSION_NOBODY)
+		(void)leave_as_asked(s);
+	if (s->report_due)
+		report(s);
+	else if (s->placeholder_due && session_waits(s))
+		report_placeholder(s);
+	if (session_waits(s))
+		console_flush(&s->gdb.console, client_of(s));
+	rsp_listen_flush(s->listener);
+}
+
+bool session_is_over(const struct session *s)
+{
+	return s->over;
+}
+
+void session_hurry(struct session *s)
+{
+	s->hurry = true;
+	target_cancel(s->target);
+}
+
+/* ---- the beginning and the end ---- */
+
+static void say_listening(struct session *s)
+{
+	log_event(s->log, LOG_INFO, "listening",
+		  "gdb endpoint {endpoint}, waiting for the target on UDP port {port}",
+		  LOG_TEXT("endpoint", rsp_listen_name(s->listener)),
+		  LOG_NUMBER("port", target_port(s->target)));
+}
+
+static bool open_all(struct session *s)
+{
+	struct rsp_listen_options listen = {
+		.target = &gdb_table,
+		.context = &s->gdb,
+		.event = session_on_listen_event,
+	};
+	int status;
+
+	s->target = open_target(s->loop, s->options, &session_target_events, s, s->log);
+	if (!s->target)
+		return false;
+	gdb_init(&s->gdb, s->target, &session_gdb_owner, s);
+	s->listener = open_listener(s->loop, s->options, &listen, s->log);
+	if (!s->listener)
+		return false;
+	status = note_init(&s->note, target_port(s->target));
+	if (status != 0)
+		log_event(s->log, LOG_INFO, "no-notes",
+			  "no runtime directory ({why}): after a kill -9 the next start "
+			  "may not know that it has to clean up",
+			  LOG_TEXT("why", strerror(-status)));
+	return true;
+}
+
+struct session *session_new(struct ev_loop *loop, const struct options *options,
+			    struct log *log)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		log_event(log, LOG_ERROR, "no-memory", "out of memory");
+		return NULL;
+	}
+	s->loop = loop;
+	s->options = options;
+	s->log = log;
+	s->started_ms = session_now_ms();
+	ev_timer_init(&s->progress, on_progress, PROGRESS_SECONDS, PROGRESS_SECONDS);
+	ev_timer_init(&s->retry, on_retry, 0., RETRY_SECONDS);
+	ev_idle_init(&s->wake, on_wake);
+	s->progress.data = s->retry.data = s;
+	if (!open_all(s)) {
+		session_free(s);
+		return NULL;
+	}
+	say_listening(s);
+	return s;
+}
+
+bool session_end(struct session *s)
+{
+	bool left = true;
+
+	/* A client's session ends as by a lost connection, and leaves the target. */
+	rsp_listen_close(s->listener);
+	s->listener = NULL;
+	if (target_has_prompt(s->target))
+		target_answer_prompt(s->target, "", 0);
+	if (s->noted_open || s->reclaim || target_state(s->target) == TARGET_STOPPED)
+		left = leave_as_asked(s);
+	return left;
+}
+
+void session_free(struct session *s)
+{
+	ev_timer_stop(s->loop, &s->progress);
+	ev_timer_stop(s->loop, &s->retry);
+	ev_idle_stop(s->loop, &s->wake);
+	if (s->listener)
+		rsp_listen_close(s->listener);
+	target_close(s->target);
+	free(s);
+}

@@ -1,0 +1,166 @@
+#include "bridge/worker/session_internal.h"
+
+#include "bridge/gdb/gdb_stop.h"
+
+enum {
+	WAIT_SLICE_MS = 200, /* a wait looks so often whether the client is still there */
+};
+
+/* ---- what the client wants ---- */
+
+static bool on_busy(void *context)
+{
+	const struct session *s = context;
+
+	return s->busy > 0;
+}
+
+static void on_attached(void *context)
+{
+	struct session *s = context;
+
+	session_become(s, SESSION_ATTACHING);
+	s->reclaim = false;
+	leave_note_open(s);
+	target_break_in(s->target);
+}
+
+static void on_detached(void *context, bool gone)
+{
+	struct session *s = context;
+
+	(void)gone;
+	session_become(s, SESSION_NOBODY);
+	if (target_has_prompt(s->target))
+		target_answer_prompt(s->target, "", 0);
+	(void)leave_as_asked(s);
+}
+
+/* Has whoever waits given up? */
+static bool gave_up(const struct session *s)
+{
+	return s->hurry || rsp_listen_client_gone(s->listener);
+}
+
+/* Until when `?` waits: for the first poke since the start, then for the break-in. */
+static uint64_t deadline_ms(const struct session *s, uint64_t begun)
+{
+	if (target_state(s->target) == TARGET_WAITING)
+		return s->started_ms + SESSION_FIRST_POKE_MS;
+	return begun + SESSION_BREAK_IN_MS;
+}
+
+static bool on_await_stop(void *context, bool attach)
+{
+	struct session *s = context;
+	uint64_t begun = session_now_ms();
+
+	session_become(s, SESSION_ATTACHING);
+	target_break_in(s->target);
+	while (target_state(s->target) != TARGET_STOPPED && !gave_up(s) &&
+	       (attach || session_now_ms() < deadline_ms(s, begun)) &&
+	       !target_has_prompt(s->target))
+		(void)target_wait_stopped(s->target, WAIT_SLICE_MS);
+	if (target_state(s->target) != TARGET_STOPPED) {
+		session_become(s, SESSION_PLACEHOLDER);
+		return false;
+	}
+	if (s->clean_due)
+		(void)leave_target(s, false); /* of one that could not be left before */
+	session_become(s, SESSION_PROMPT);
+	return true;
+}
+
+/* What the client saw was not the target: it is shown the real stop first. */
+static enum rsp_result await_target(struct session *s)
+{
+	if (target_has_prompt(s->target))
+		target_answer_prompt(s->target, "", 0);
+	session_become(s, SESSION_AWAITING);
+	ev_idle_start(s->loop, &s->wake);
+	s->report_due = target_state(s->target) == TARGET_STOPPED;
+	target_break_in(s->target);
+	session_say_awaited(s);
+	return RSP_OK;
+}
+
+static enum rsp_result on_resume(void *context, const struct target_resume *resume)
+{
+	struct session *s = context;
+	enum kd_result result;
+
+	if (s->client != SESSION_PROMPT || target_state(s->target) != TARGET_STOPPED)
+		return await_target(s);
+	session_become(s, SESSION_RUNNING);
+	result = target_resume(s->target, resume);
+	/* A stop that came inside is reported by session_work: not after a sleep. */
+	ev_idle_start(s->loop, &s->wake);
+	if (result == KD_DONE || target_state(s->target) != TARGET_STOPPED ||
+	    s->report_due)
+		return RSP_OK;
+	session_become(s, SESSION_PROMPT);
+	return RSP_ERROR;
+}
+
+static void on_interrupt(void *context)
+{
+	struct session *s = context;
+
+	if (!session_waits(s))
+		return;
+	if (target_state(s->target) == TARGET_WAITING || target_has_prompt(s->target))
+		s->placeholder_due = GDB_SIGINT;
+	else
+		target_break_in(s->target);
+}
+
+static enum kd_result on_reboot(void *context)
+{
+	struct session *s = context;
+	enum kd_result result = target_reboot(s->target);
+
+	if (result == KD_DONE)
+		session_become(s, SESSION_PLACEHOLDER);
+	return result;
+}
+
+static struct rsp *on_client(void *context)
+{
+	const struct session *s = context;
+
+	return s->listener ? rsp_listen_client(s->listener) : NULL;
+}
+
+const struct gdb_owner session_gdb_owner = {
+	.busy = on_busy,
+	.attached = on_attached,
+	.detached = on_detached,
+	.await_stop = on_await_stop,
+	.resume = on_resume,
+	.interrupt = on_interrupt,
+	.reboot = on_reboot,
+	.client = on_client,
+};
+
+void session_on_listen_event(void *context, enum rsp_listen_event event, const char *peer)
+{
+	static const struct {
+		enum log_level level;
+		const char *name, *sentence;
+	} rows[] = {
+		[RSP_CLIENT_CONNECTED] = { LOG_INFO, "client-connected",
+					   "{peer} is debugging" },
+		[RSP_CLIENT_CLOSED] = { LOG_INFO, "client-closed", "{peer} has left" },
+		[RSP_CLIENT_REFUSED] = { LOG_WARN, "client-refused",
+					 "{peer} is refused: another one is debugging" },
+		[RSP_NOT_RSP] = { LOG_WARN, "not-rsp",
+				  "{peer} does not speak gdb's protocol: closed" },
+	};
+	struct gdb *g = context;
+	struct session *s = g->owner_context;
+
+	log_event(s->log, rows[event].level, rows[event].name, rows[event].sentence,
+		  LOG_TEXT("peer", peer));
+	if (s->options->stdio && (event == RSP_CLIENT_CLOSED || event == RSP_NOT_RSP))
+		s->over = true;
+}

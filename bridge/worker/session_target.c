@@ -1,0 +1,145 @@
+#include "bridge/worker/session_internal.h"
+
+#include "bridge/gdb/gdb_stop.h"
+
+/* ---- what happens in the target ---- */
+
+static void on_connected(void *context, bool reboot)
+{
+	struct session *s = context;
+	struct policy_facts f;
+
+	log_event(s->log, LOG_INFO, reboot ? "target-rebooted" : "target-connected",
+		  reboot ? "the target rebooted and connected" : "the target connected");
+	/* A link that was cut and came back is no boot. */
+	if (reboot || !s->seen)
+		s->break_due = s->options->break_at != BREAK_NONE;
+	s->seen = true;
+	s->noted_open = false;
+	s->reclaim = s->client == SESSION_NOBODY && leave_may_be_unclean(s);
+	if (s->client == SESSION_PROMPT)
+		session_become(s, SESSION_PLACEHOLDER);
+	if (s->client != SESSION_NOBODY)
+		leave_note_open(s);
+	if (session_waits(s))
+		console_say(&s->gdb.console, "[kdbridge: the target %s]\n",
+			    reboot ? "rebooted" : "connected");
+	if (s->reclaim)
+		log_event(s->log, LOG_INFO, "reclaim",
+			  "an earlier debugger may have left breakpoints in the target: "
+			  "stopping it once to remove them");
+	f = session_facts(s);
+	if (policy_breaks_in(&f))
+		target_break_in(s->target);
+}
+
+static void on_lost(void *context)
+{
+	struct session *s = context;
+
+	log_event(s->log, LOG_WARN, "target-lost",
+		  "the target is silent: waiting for it on UDP port {port}",
+		  LOG_NUMBER("port", target_port(s->target)));
+	if (s->client == SESSION_PROMPT)
+		session_become(s, SESSION_PLACEHOLDER);
+	if (session_waits(s))
+		console_say(&s->gdb.console, "[kdbridge: the target is silent]\n");
+}
+
+static void resume_unattended(struct session *s, bool not_handled)
+{
+	const struct target_stop *stop = target_stopped(s->target);
+	struct target_resume resume = {
+		.kind = TARGET_CONTINUE,
+		.not_handled = not_handled,
+		.processor = stop ? stop->processor : 0,
+	};
+
+	s->busy++;
+	if (target_resume(s->target, &resume) != KD_DONE)
+		log_event(s->log, LOG_WARN, "resume-failed",
+			  "the target did not take a resume");
+	s->busy--;
+}
+
+static void on_stopped(void *context, const struct target_stop *stop)
+{
+	struct session *s = context;
+	struct policy_facts f = session_facts(s);
+	enum policy_action action;
+
+	f.kind = stop->kind;
+	action = policy_on_stop(&f);
+	log_event(s->log, action == POLICY_HOLD ? LOG_INFO : LOG_DEBUG, "target-stopped",
+		  "the target stopped: {text}", LOG_TEXT("text", stop->text),
+		  LOG_NUMBER("cpu", stop->processor), LOG_HEX("pc", stop->pc));
+	if (action != POLICY_CONTINUE && action != POLICY_PASS_ON &&
+	    (stop->kind == TARGET_STOP_BREAK_IN || stop->kind == TARGET_STOP_LOAD))
+		s->break_due = false;
+	switch (action) {
+	case POLICY_HOLD:
+		break;
+	case POLICY_REPORT:
+		s->report_due = true;
+		break;
+	case POLICY_CLEAN:
+		s->clean_due = true;
+		break;
+	case POLICY_CONTINUE:
+	case POLICY_PASS_ON:
+		resume_unattended(s, action == POLICY_PASS_ON);
+		break;
+	}
+}
+
+static void on_print(void *context, unsigned processor, const char *text, size_t length)
+{
+	struct session *s = context;
+
+	(void)processor;
+	console_put(&s->gdb.console, text, length);
+}
+
+/*
+ * A client that waits is given a stop, so that its user can type `monitor reply`; the
+ * target itself cannot be asked anything before its question is answered.
+ */
+static void on_prompt(void *context, const char *text, size_t length)
+{
+	struct session *s = context;
+
+	console_put(&s->gdb.console, text, length);
+	if (s->client == SESSION_NOBODY || s->hurry) {
+		target_answer_prompt(s->target, "", 0);
+		return;
+	}
+	console_say(&s->gdb.console, "\n[kdbridge: the target asks; answer with "
+				     "\"monitor reply TEXT\", then \"continue\"]\n");
+	if (session_waits(s))
+		s->placeholder_due = GDB_SIGTRAP;
+}
+
+static void on_notice(void *context, enum kdnet_notice notice, const char *text)
+{
+	static const char *const names[KDNET_NOTICES + 1] = {
+		[KDNET_NOTICE_WRONG_KEY] = "wrong-key",
+		[KDNET_NOTICE_STRANGER] = "stranger",
+		[KDNET_NOTICE_LINK_LOCAL] = "link-local",
+		[KDNET_NOTICE_NEW_VERSION] = "new-version",
+		[KDNET_NOTICE_REPLAY] = "replay",
+		[KDNET_NOTICE_NOT_KDNET] = "not-kdnet",
+		[KDNET_NOTICES] = "target-notice",
+	};
+	struct session *s = context;
+
+	log_event(s->log, LOG_WARN, names[notice], "{text}", LOG_TEXT("text", text));
+}
+
+const struct target_events session_target_events = {
+	.connected = on_connected,
+	.lost = on_lost,
+	.stopped = on_stopped,
+	.print = on_print,
+	.prompt = on_prompt,
+	.notice = on_notice,
+};
