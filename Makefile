@@ -20,6 +20,9 @@ comma    := ,
 SANITIZE := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 VERSION  := 0.1.0
 
+# make V=1 shows each command.
+Q = $(if $(V),,@echo "  $(1)" && )
+
 ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DKDBRIDGE_VERSION='"$(VERSION)"' -I. \
               $(WARNINGS) $(CFLAGS) $(SANITIZE) -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE)
@@ -58,12 +61,12 @@ $(O)/.packages: scripts/dependencies
 
 #: make               the program, build/kdbridge
 $(O)/kdbridge: $(MAIN_OBJ) $(O)/libbridge.a $(O)/librsp.a $(O)/libkdnet.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PROGRAM_LIBS)
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PROGRAM_LIBS)
 
 #: make sim           the simulated target, build/kdsim, and its guest images
 sim: $(O)/kdsim guest
 $(O)/kdsim: $(O)/test/sim/main.o $(O)/libsim.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SIM_LIBS)
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SIM_LIBS)
 
 $(O)/libkdnet.a: $(KDNET_OBJS)
 $(O)/librsp.a: $(RSP_OBJS)
@@ -72,11 +75,11 @@ $(O)/libsim.a: $(SIM_OBJS) $(SIM_SHARED)
 $(O)/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call Q,AR $@)$(AR) rcs $@ $^
 
 $(O)/%.o: %.c | $(O)/.packages
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call Q,CC $<)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # Guest images: real PE files with PDBs, rules beside their sources.
 -include test/sim/guest/guest.mk
@@ -85,13 +88,13 @@ $(O)/%.o: %.c | $(O)/.packages
 UNIT_CFLAGS := -DTEST_VECTORS='"$(CURDIR)/test/vectors"'
 $(O)/test/%.o: ALL_CFLAGS += $(UNIT_CFLAGS)
 $(O)/test/unit/kdnet/%: $(O)/test/unit/kdnet/%.o $(UTIL_OBJ) $(O)/libkdnet.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -lev -lsodium -lnettle
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -lev -lsodium -lnettle
 $(O)/test/unit/rsp/%: $(O)/test/unit/rsp/%.o $(UTIL_OBJ) $(O)/librsp.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -lev
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -lev
 $(O)/test/unit/bridge/%: $(O)/test/unit/bridge/%.o $(UTIL_OBJ) $(O)/libbridge.a $(O)/librsp.a $(O)/libkdnet.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(PROGRAM_LIBS)
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(PROGRAM_LIBS)
 $(O)/test/unit/sim/%: $(O)/test/unit/sim/%.o $(UTIL_OBJ) $(O)/libsim.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(SIM_LIBS)
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(SIM_LIBS)
 
 unit-programs: $(UNIT_TESTS)
 
@@ -110,7 +113,7 @@ e2e: all sim
 bench: all sim $(O)/pingpong
 	KDBRIDGE_BUILD=$(abspath $(O)) test/bench/run
 $(O)/pingpong: $(O)/test/bench/pingpong.o
-	$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 OWN_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 OWN_C       := $(filter %.c,$(filter-out test/sim/guest/%,$(OWN_SOURCES)))

@@ -25,23 +25,23 @@ guest: $(GUEST_FILES)
 GUEST_HEADERS := $(wildcard $(GUEST)/*.h)
 $(GUEST_OUT)/%.obj: $(GUEST)/%.c $(GUEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CLANG) $(GUEST_CFLAGS) -c -o $@ $<
+	$(call Q,CLANG $<)$(CLANG) $(GUEST_CFLAGS) -c -o $@ $<
 $(GUEST_OUT)/%.obj: $(GUEST)/%.S
 	@mkdir -p $(@D)
-	$(CLANG) $(GUEST_TARGET) -c -o $@ $<
+	$(call Q,CLANG $<)$(CLANG) $(GUEST_TARGET) -c -o $@ $<
 $(GUEST_OUT)/%.lib: $(GUEST)/%.def
 	@mkdir -p $(@D)
-	$(LLVM_DLLTOOL) -m i386:x86-64 -d $< -l $@
+	$(call Q,LIB $@)$(LLVM_DLLTOOL) -m i386:x86-64 -d $< -l $@
 
 $(GUEST_OUT)/ntoskrnl.exe: $(GUEST_NT) $(GUEST_OUT)/hal.lib $(GUEST)/ntoskrnl.def
-	$(GUEST_LINK) /entry:KiSystemStartup /def:$(GUEST)/ntoskrnl.def /implib:$(GUEST_OUT)/unused.nt.lib \
+	$(call Q,PE $@)$(GUEST_LINK) /entry:KiSystemStartup /def:$(GUEST)/ntoskrnl.def /implib:$(GUEST_OUT)/unused.nt.lib \
 		/section:.simtab,RD /section:INIT,ERD /out:$@ $(GUEST_NT) $(GUEST_OUT)/hal.lib
 $(GUEST_OUT)/hal.dll: $(GUEST_OUT)/hal.obj $(GUEST_OUT)/ntoskrnl.lib
-	$(GUEST_LINK) /dll /entry:HalInitSystem /implib:$(GUEST_OUT)/unused.hal.lib /out:$@ $^
+	$(call Q,PE $@)$(GUEST_LINK) /dll /entry:HalInitSystem /implib:$(GUEST_OUT)/unused.hal.lib /out:$@ $^
 $(GUEST_OUT)/probe.sys: $(GUEST_OUT)/probe.obj $(GUEST_OUT)/ntoskrnl.lib
-	$(GUEST_LINK) /entry:DriverEntry /section:INIT,ERD /out:$@ $^
+	$(call Q,PE $@)$(GUEST_LINK) /entry:DriverEntry /section:INIT,ERD /out:$@ $^
 $(GUEST_OUT)/synth.sys: $(GUEST_OUT)/synth.obj
-	$(GUEST_LINK) /entry:DriverEntry /implib:$(GUEST_OUT)/unused.synth.lib /out:$@ $^
+	$(call Q,PE $@)$(GUEST_LINK) /entry:DriverEntry /implib:$(GUEST_OUT)/unused.synth.lib /out:$@ $^
 
 # The machine's unit tests run these images.
 $(O)/test/unit/sim/%.o: ALL_CFLAGS += -DGUEST_IMAGES='"$(abspath $(GUEST_OUT))"'
