@@ -68,10 +68,12 @@ static NOINLINE ULONG64 MiFloatingPoint(ULONG64 Value)
 /* More than a page of locals: __chkstk and a large allocation. */
 static NOINLINE ULONG64 IopLargeFrame(ULONG64 Value)
 {
-	volatile UCHAR buffer[0x1a00];
+	UCHAR buffer[0x1a00];
+	__asm__ volatile("" : : "r"(buffer) : "memory"); /* keeps it in one piece */
 	for (ULONG i = 0; i < sizeof(buffer); i += 0x340)
 		buffer[i] = (UCHAR)(Value + i);
 	ULONG64 sum = MiFloatingPoint(Value);
+	__asm__ volatile("" : : "r"(buffer) : "memory");
 	return sum + buffer[0] + buffer[0xd00];
 }
 
@@ -100,6 +102,8 @@ SIM_SYMBOL(IopLargeFrame);
 SIM_SYMBOL(IopMediumFrame);
 SIM_SYMBOL(IopProcessRequest);
 SIM_SYMBOL(ObpHashChained);
+extern char ObpHashChainedPart[];
+SIM_SYMBOL_AS(ObpHashChainedPart, ObpHashChainedPart);
 SIM_SYMBOL(RtlpMixVersion2);
 SIM_SYMBOL(RtlpRotateLeaf);
 SIM_SYMBOL(SeTailJump);

@@ -9,7 +9,7 @@ LLVM_DLLTOOL ?= llvm-dlltool
 GUEST        := test/sim/guest
 GUEST_OUT    := $(O)/guest
 GUEST_TARGET := --target=x86_64-pc-windows-msvc
-GUEST_CFLAGS := $(GUEST_TARGET) -std=c11 -O2 -g -gcodeview -ffreestanding -fno-builtin \
+GUEST_CFLAGS := $(GUEST_TARGET) -std=c11 -O2 -g -gcodeview -ffreestanding -fno-builtin -fasynchronous-unwind-tables \
                 -fomit-frame-pointer -fno-stack-protector -fno-vectorize -fno-slp-vectorize \
                 -fdebug-compilation-dir=. -Wall -Wextra -Werror
 GUEST_LINK    = $(LLD_LINK) /nologo /machine:x64 /driver /subsystem:native /nodefaultlib \

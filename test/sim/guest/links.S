@@ -50,6 +50,8 @@ ObpHashChained:
 	pop	rbx
 	ret
 .Lchained_end:
+	.globl	ObpHashChainedPart
+ObpHashChainedPart:
 .Lchained_part:
 	mov	[rsp + 0x38], rsi
 .Lchained_part_1:
