@@ -206,22 +206,18 @@ static void receive_payload(struct kdnet *k, const struct kdnet_datagram *d,
 	size_t room = kdnet_queue_room(&k->queue);
 	room = room > KDNET_QUEUE_RESERVE ? room - KDNET_QUEUE_RESERVE : 0;
 	struct kd_packet packet;
-	switch (kd_link_receive(&k->link, &packet, d->payload, d->length, d->sequence,
-				room, now_us)) {
-	case KD_LINK_NOTHING:
-		break;
-	case KD_LINK_PACKET:
-		if (!kdnet_queue_push_packet(&k->queue, (enum kd_packet_type)packet.type,
-					     packet.data, packet.length))
-			assert(!"room was asked for");
-		break;
-	case KD_LINK_DELIVERED:
-		(void)kdnet_queue_push(&k->queue, KDNET_DELIVERED);
-		break;
-	case KD_LINK_RESET:
-		(void)kdnet_queue_push(&k->queue, KDNET_RESET_BY_TARGET);
-		break;
-	}
+	enum kd_link_event event = kd_link_receive(&k->link, &packet, d->payload,
+						   d->length, d->sequence, room, now_us);
+	bool told = true;
+	if (event == KD_LINK_PACKET)
+		told = kdnet_queue_push_packet(&k->queue,
+					       (enum kd_packet_type)packet.type,
+					       packet.data, packet.length);
+	else if (event == KD_LINK_DELIVERED)
+		told = kdnet_queue_push(&k->queue, KDNET_DELIVERED);
+	else if (event == KD_LINK_RESET)
+		told = kdnet_queue_push(&k->queue, KDNET_RESET_BY_TARGET);
+	assert(told); /* the link was told how much room there is */
 }
 
 static void receive_data(struct kdnet *k, const struct kdnet_peer *from,

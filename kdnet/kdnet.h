@@ -58,6 +58,8 @@ enum kdnet_event_type {
 	 * an earlier one is void, a packet in flight included. `reboot`: the session
 	 * before it had another identity; false for the first one, and for one that
 	 * connects anew (its data channel was lost, or it was silent too long).
+	 * KD ids start anew with a new identity and go on with the same one; a target
+	 * that may remember those of another host wants a kdnet_reset first.
 	 */
 	KDNET_CONNECTED,
 	/* A KD data packet, already acknowledged. `data` is valid until the next call. */
