@@ -165,7 +165,7 @@ void kd_bugcheck(struct kd *k, struct kd_request *q)
 {
 	char action[32];
 	uint32_t code = kd_get32(q, 0);
-	(void)snprintf(action, sizeof(action), "bugcheck %x",
+	(void)snprintf(action, sizeof(action), "bugcheck 0x%x",
 		       code == 0 ? BUGCHECK_IGNORED : code);
 	(void)machine_act(k->machine, action);
 	kd_resume(k, true, NULL, 0);

@@ -1,7 +1,8 @@
 /*
  * A host of a few lines, sealed with the code that captures prove, against a whole
- * target on the fake machine. What the target sends lies in a list, opened. Included
- * by exactly one source file of a test program, after fake_machine.h.
+ * target. What the target sends lies in a list, opened. Included
+ * by exactly one source file of a test program; fake_machine.h, where it is wanted,
+ * comes first.
  */
 #ifndef TEST_SCRIPT_HOST_H
 #define TEST_SCRIPT_HOST_H
@@ -9,8 +10,9 @@
 #include <nettle/sha2.h>
 
 #include "kdnet/seal.h"
+#include "kdnet/wire.h"
 #include "test/sim/target.h"
-#include "test/unit/sim/fake_machine.h"
+#include "test/util.h"
 
 enum { HOST_INBOX = 64, HOST_HEADER = 16, HOST_MANIPULATE = 56 };
 
@@ -317,6 +319,17 @@ static inline void host_continue(struct host *h, uint16_t processor, bool trace,
 	host_ask(h, 0x313c, processor, u, NULL, 0);
 }
 
+#ifdef TEST_FAKE_MACHINE_H
+/* The beginning of most tests: connected, and stopped by a break-in. */
+static inline void host_begin(struct host *h, const struct target_options *options)
+{
+	host_init(h, options);
+	host_connect(h);
+	host_break_in(h);
+	(void)target_run(h->target, h->now_us);
+	(void)host_expect_stop(h);
+}
+
 /* Lets the machine raise an event in its next slice, and reads the stop. */
 static inline const uint8_t *host_stop_at(struct host *h, struct machine_event event)
 {
@@ -324,6 +337,7 @@ static inline const uint8_t *host_stop_at(struct host *h, struct machine_event e
 	(void)target_run(h->target, h->now_us);
 	return host_expect_stop(h);
 }
+#endif
 
 static inline uint64_t host_violations(const struct host *h)
 {

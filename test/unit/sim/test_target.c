@@ -1,4 +1,5 @@
 /* Whole conversations of a scripted host with the target, on the fake machine. */
+#include "test/unit/sim/fake_machine.h"
 #include "test/unit/sim/script_host.h"
 
 static void set64(uint8_t *u, size_t offset, uint64_t value)
