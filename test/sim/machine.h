@@ -78,7 +78,11 @@ struct machine_event {
  * Runs every processor in turn for at most `instructions` each, or until one
  * raises something for the debugger; the others then stand still between two
  * instructions. Returns the event's type. After an event the machine must not run
- * again before machine_resume.
+ * again before machine_resume. Some 15 million instructions take a second; idle
+ * processors wait for their next tick (every 10000 instructions) and cost nothing.
+ * While a processor is traced (TF) the others run at most 16 instructions.
+ * Paged code that comes in ends the round at once, before its first instruction
+ * runs: MACHINE_NONE is the moment to plant what was deferred.
  */
 enum machine_event_type machine_run(struct machine *m, unsigned instructions,
 				    struct machine_event *event);
@@ -142,7 +146,10 @@ uint64_t machine_debugger_data(const struct machine *m); /* LIST_ENTRY of KDBG b
 uint64_t machine_kpcr(const struct machine *m, unsigned cpu);
 uint64_t machine_kprcb(const struct machine *m, unsigned cpu);
 uint64_t machine_kthread(const struct machine *m, unsigned cpu);
-/* Address of an export of a loaded module, 0 when there is none: "ntoskrnl", "Name". */
+/*
+ * Address of an export of a loaded module, 0 when there is none: "ntoskrnl", "Name".
+ * Of the kernel also many names that it does not export (guest/ntp.h, SIM_SYMBOL).
+ */
 uint64_t machine_symbol(const struct machine *m, const char *module, const char *name);
 
 /* ---- for tests: the truth, and things that make the guest act ---- */
@@ -150,15 +157,17 @@ uint64_t machine_symbol(const struct machine *m, const char *module, const char 
 /* Return addresses of the processor's true call chain, innermost first, PC first of all. */
 size_t machine_call_chain(struct machine *m, unsigned cpu, uint64_t *out, size_t max);
 uint64_t machine_instructions(const struct machine *m,
-			      unsigned cpu); /* executed so far */
+			      unsigned cpu); /* executed so far, exact */
 uint64_t machine_device_reads(const struct machine *m);
 
 /*
  * Makes the guest do something at its next chance, as if a driver had asked for it:
  *   print TEXT, prompt TEXT, break (hard-coded int3), assert, fault (access
  *   violation that nobody handles), divide, load NAME, unload NAME, bugcheck CODE,
- *   command TEXT, reboot
- * False: no such action.
+ *   command TEXT, reboot, touch (calls NtPagedRoutine, whose page then comes in),
+ *   trim (paged code goes out again, at once)
+ * NAME is a .sys file of the image folder or synthN; fault and divide take a number.
+ * False: no such action, no such module, or too many wait already.
  */
 bool machine_act(struct machine *m, const char *action);
 

@@ -16,6 +16,11 @@ void cpu_set(struct cpu *c, int uc_register, uint64_t value)
 	uc_context_reg_write(c->registers, uc_register, &value);
 }
 
+void cpu_move_rip(struct cpu *c, int by)
+{
+	cpu_set(c, UC_X86_REG_RIP, cpu_get(c, UC_X86_REG_RIP) + (uint64_t)(int64_t)by);
+}
+
 uint64_t cpu_special(const struct cpu *c, unsigned offset)
 {
 	return load_le(c->special + offset, 8);
@@ -227,6 +232,7 @@ bool cpu_init(struct machine *m, struct cpu *c, unsigned number)
 	cpu_set(c, UC_X86_REG_GS_BASE, c->kpcr);
 	cpu_set(c, UC_X86_REG_MXCSR, 0x1f80);
 	cpu_set(c, UC_X86_REG_FPCW, 0x27f);
+	cpu_set(c, UC_X86_REG_FPTAG, 0xffff);
 	cpu_set(c, UC_X86_REG_EFLAGS, 0x202);
 	return true;
 }

@@ -26,8 +26,11 @@ static struct region *region_at(struct machine *m, uint64_t address)
 	return NULL;
 }
 
+/* What was translated goes first: the engine may give the same RAM to another region. */
 static void drop_region(struct machine *m, struct region *r)
 {
+	uc_ctl_remove_cache(m->uc, r->address,
+			    r->address + (uint64_t)r->pages * PAGE_SIZE);
 	uc_mem_unmap(m->uc, r->address, (size_t)r->pages * PAGE_SIZE);
 	*r = m->regions[--m->region_count];
 }
@@ -221,7 +224,7 @@ static bool on_bad_access(uc_engine *uc, uc_mem_type type, uint64_t address, int
 	uint64_t last = address + (unsigned)size - 1;
 	/* of an access over two pages the second may be the one that is missing */
 	m->fault_address = region_at(m, address) && !region_at(m, last) ? last : address;
-	m->fault_access = fetch ? 8 : write ? 1 : 0;
+	m->fault_access = fetch ? FAULT_EXECUTE : write ? FAULT_WRITE : FAULT_READ;
 	m->stop = unmapped ? STOP_MAP : STOP_FAULT;
 	return false;
 }
@@ -287,10 +290,13 @@ void engine_free(struct machine *m)
 /* The page is in the tables: map it, and the instruction begins again. */
 static bool map_and_retry(struct machine *m, uint64_t cr3)
 {
-	if (engine_map(m, cr3, m->fault_address))
-		return true;
-	m->stop = STOP_FAULT;
-	return false;
+	if (!engine_map(m, cr3, m->fault_address)) {
+		m->stop = STOP_FAULT;
+		return false;
+	}
+	if (m->fault_access != FAULT_EXECUTE)
+		m->left++; /* it was counted when it began */
+	return true;
 }
 
 enum stop engine_run(struct machine *m, struct cpu *c, uint64_t instructions)

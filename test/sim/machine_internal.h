@@ -50,6 +50,9 @@ enum {
 /* Bits of EFLAGS. */
 enum { FLAG_TRAP = 0x100, FLAG_INTERRUPT = 0x200, FLAG_RESUME = 0x10000 };
 
+/* What an access violation was about: its first parameter. */
+enum { FAULT_READ = 0, FAULT_WRITE = 1, FAULT_EXECUTE = 8 };
+
 /* Windows' selectors. */
 enum {
 	SELECTOR_CODE = 0x10,
@@ -163,7 +166,7 @@ struct machine {
 	uint32_t interrupt;
 	uint32_t hits; /* debug registers of data that hit in this instruction */
 	uint64_t fault_address;
-	uint32_t fault_access; /* 0 read, 1 write, 8 execute */
+	uint32_t fault_access; /* FAULT_… */
 	bool reset_line;
 
 	/* the event that was reported, and what resume needs of it */
@@ -234,6 +237,7 @@ enum stop engine_run(struct machine *m, struct cpu *c, uint64_t instructions);
 
 uint64_t cpu_get(const struct cpu *c, int uc_register);
 void cpu_set(struct cpu *c, int uc_register, uint64_t value);
+void cpu_move_rip(struct cpu *c, int by);
 uint64_t cpu_special(const struct cpu *c, unsigned offset);
 void cpu_set_special(struct cpu *c, unsigned offset, uint64_t value);
 bool cpu_init(struct machine *m, struct cpu *c, unsigned number);
@@ -268,6 +272,15 @@ enum special {
 /* Which of them hit an access; 0 execute, 1 write, 2 I/O, 3 read; a set of bits. */
 uint32_t debug_hits(const struct cpu *c, unsigned kind, uint64_t address, unsigned size);
 
+/* ---- machine_trap.c: stops of the engine become events ---- */
+
+/* Begins an event where the processor stands; the machine is stopped from then on. */
+struct machine_event *trap_event(struct machine *m, struct cpu *c,
+				 enum machine_event_type type);
+void trap_debug(struct machine *m, struct cpu *c, uint32_t dr6_bits);
+void trap_fault(struct machine *m, struct cpu *c);     /* m->fault_… */
+void trap_interrupt(struct machine *m, struct cpu *c); /* m->interrupt */
+
 /* ---- machine_image.c: PE files ---- */
 
 /* Loads a file of the image folder; binds imports later. NULL: *error says why. */
@@ -294,9 +307,19 @@ void image_page_out(struct machine *m);
 
 bool guest_init(struct machine *m, const char **error);
 void guest_list_entry(struct machine *m, struct image *image);
+/* Address of a name that the guest must have. */
+uint64_t guest_symbol(struct machine *m, const char *name);
+/* LIST_ENTRYs */
+void guest_init_list(struct machine *m, uint64_t head);
+void guest_link_tail(struct machine *m, uint64_t head, uint64_t entry);
 struct image *guest_load_synthetic(struct machine *m, unsigned number,
 				   const char **error);
 struct image *guest_load_driver(struct machine *m, const char *name, const char **error);
+
+/* ---- machine_processor.c ---- */
+
+void guest_make_processes(struct machine *m);
+bool guest_make_processors(struct machine *m);
 
 /* ---- machine_act.c ---- */
 

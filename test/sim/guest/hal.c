@@ -14,9 +14,14 @@ __declspec(dllexport) NOINLINE ULONG64
 	return result - scaled;
 }
 
+#define PM_TIMER_PORT 0x408
+
+/* Reads the ACPI timer. */
 __declspec(dllexport) ULONG64 KeQueryPerformanceCounter(void)
 {
-	return HalpPerformanceCounter += 10;
+	ULONG timer;
+	__asm__ volatile("inl %1, %0" : "=a"(timer) : "d"((USHORT)PM_TIMER_PORT));
+	return HalpPerformanceCounter += 10 + timer;
 }
 
 __declspec(dllexport) void HalRequestClockInterrupt(void)

@@ -172,6 +172,7 @@ SIM_SYMBOL(KeUpdateSystemTime);
 SIM_SYMBOL(KdpBreakInPending);
 SIM_SYMBOL(KiSimMailbox);
 SIM_SYMBOL(KiProcessorTicks);
+SIM_SYMBOL(KiRunTime);
 SIM_SYMBOL(KiWorkerIterations);
 SIM_SYMBOL(KiIdleValue);
 SIM_SYMBOL(KiIdleLoop);
