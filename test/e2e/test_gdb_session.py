@@ -53,6 +53,7 @@ def test_a_changed_register_reaches_the_target(lab):
     sim, _, gdb = lab.attached()
     gdb.run("set var $r15 = 0x1122334455667788")
     gdb.run("set var $xmm7.uint128 = 0x1234")
+    gdb.run("stepi")  # past the break-in's int3, for which nothing needs to run
     gdb.run("stepi")
     expect(sim.regs(0).get("r15") == 0x1122334455667788, f"r15 is {sim.regs(0)}")
     expect(gdb.value("$xmm7.v2_int64[0]") == 0x1234, "xmm7 was kept over a step")
