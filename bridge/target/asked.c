@@ -59,8 +59,7 @@ static void on_prompt(struct target *t, const struct kd_debug_io *io)
 	exchange_on_proof(t);
 	t->asked.prompt = true;
 	t->asked.prompt_io = *io;
-	t->asked.prompt_io.text = NULL;
-	t->asked.prompt_io.length = 0;
+	t->asked.prompt_io.text = NULL; /* its length is part of the answer */
 	if (t->events->prompt)
 		t->events->prompt(t->context, text, length);
 	else

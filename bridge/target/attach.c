@@ -64,9 +64,7 @@ bool attach_first_stop(struct target *t)
 	 * Our ids begin anew: a target whose last host stopped at the same id would take
 	 * the first request for a repetition. It repeats its state: the same stop.
 	 */
-	kdnet_reset(t->kdnet, kdnet_udp_now_us());
-	t->exchange.posted = false;
-	bool done = get_version(t) &&
+	bool done = exchange_reset(t) == KD_DONE && get_version(t) &&
 		    (!registers_known_machine(t) || release_stale_breakpoints(t));
 	if (!is_looked_at(t))
 		return false;

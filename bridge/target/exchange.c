@@ -8,6 +8,8 @@ enum {
 	GIVE_UP_US = 10000000,	    /* without a sign of progress */
 	LAST_GIVE_UP_US = 60000000, /* whatever comes in between */
 	CANCEL_US = 500000,	    /* a read that the front end does not want any more */
+	/* For a stopped target's repetition of its state: some of its retransmissions. */
+	RESET_PATIENCE_US = 3000000,
 	RESENDS_MAX = 3,
 	/* Learnt limits below it are some fault: progress matters more. */
 	LIMIT_MIN = 64,
@@ -56,25 +58,35 @@ static void on_timeout(struct ev_loop *loop, struct ev_timer *watcher, int event
 		over(t, x->cancel ? KD_INTERRUPTED : KD_TIMED_OUT);
 }
 
-static enum kd_result wait_for(struct target *t, enum exchange_wait wait)
+static enum kd_result wait_until(struct target *t, enum exchange_wait wait,
+				 uint64_t give_up_us)
 {
 	struct exchange_state *x = &t->exchange;
 	uint64_t now_us = kdnet_udp_now_us();
 	x->wait = wait;
-	x->deadline_us = now_us + GIVE_UP_US;
+	x->deadline_us = now_us + give_up_us;
 	x->last_deadline_us = now_us + LAST_GIVE_UP_US;
 	x->cancel = false;
-	if (!ev_is_active(&x->timer))
+	if (!ev_is_active(&x->timer) || give_up_us != GIVE_UP_US) {
+		ev_timer_stop(t->loop, &x->timer);
 		arm(t, now_us);
+	}
+	x->busy = true; /* until the loop is left, not only until the answer is there */
 	while (x->wait != WAIT_NOTHING)
 		(void)ev_run(t->loop, EVRUN_ONCE);
+	x->busy = false;
 	target_feed_work(t);
 	return x->result;
 }
 
+static enum kd_result wait_for(struct target *t, enum exchange_wait wait)
+{
+	return wait_until(t, wait, GIVE_UP_US);
+}
+
 bool exchange_busy(const struct target *t)
 {
-	return t->exchange.wait != WAIT_NOTHING;
+	return t->exchange.busy;
 }
 
 void exchange_on_progress(struct target *t)
@@ -89,6 +101,19 @@ void exchange_on_progress(struct target *t)
 
 /* ---- sending ---- */
 
+enum kd_result exchange_reset(struct target *t)
+{
+	kdnet_reset(t->kdnet, kdnet_udp_now_us());
+	t->exchange.posted = false;
+	target_flush(t);
+	/* a request before the repetition was acknowledged would be answered by RESEND */
+	t->stop.report_expected = true;
+	enum kd_result result = wait_until(t, WAIT_REPORT, RESET_PATIENCE_US);
+	t->stop.report_expected = false;
+	t->stop.pending = false; /* the same stop once more */
+	return result == KD_TIMED_OUT ? KD_DONE : result;
+}
+
 /*
  * What is still in flight comes first. When it never arrives the link is stuck: a RESET
  * drops it, and a stopped target answers with its state.
@@ -98,11 +123,7 @@ static enum kd_result make_room(struct target *t)
 	if (!kdnet_send_pending(t->kdnet))
 		return KD_DONE;
 	enum kd_result result = wait_for(t, WAIT_ROOM);
-	if (result != KD_TIMED_OUT)
-		return result;
-	kdnet_reset(t->kdnet, kdnet_udp_now_us());
-	t->exchange.posted = false;
-	return KD_DONE;
+	return result == KD_TIMED_OUT ? exchange_reset(t) : result;
 }
 
 static bool resumes(enum kd_api api)

@@ -30,6 +30,8 @@ enum {
 	KD_VANISH = 16,
 };
 
+#define KD_STATUS_ASSERTION UINT32_C(0xc0000420)
+
 /* Every CONTEXT that a register map may describe fits this. */
 #define CONTEXT_MAX KD_CONTEXT_AMD64
 #define SPECIAL_MAX KD_SPECIAL_AMD64
@@ -58,6 +60,7 @@ enum exchange_wait {
 
 struct exchange_state {
 	enum exchange_wait wait;
+	bool busy;
 	enum kd_result result;
 	bool posted; /* a request without a reply is on its way */
 	bool cancel; /* of what is asked now */
@@ -81,6 +84,11 @@ void exchange_restart(struct target *t);
 bool exchange_busy(const struct target *t);
 /* Sends a request that has no reply and does not wait: the next event tells. */
 enum kd_result exchange_post(struct target *t, const struct kd_request *request);
+/*
+ * RESET of a stopped target: our ids begin anew, and its repetition of the present
+ * report is waited for and taken as what it is.
+ */
+enum kd_result exchange_reset(struct target *t);
 /* Waits for the next state change of a target that is stopped. */
 enum kd_result exchange_wait_report(struct target *t);
 

@@ -60,22 +60,32 @@ static bool pc_of(struct target *t, unsigned processor, uint64_t *pc)
 	return registers_get(t, processor, t->arch->pc, pc) == KD_DONE;
 }
 
-static bool stops_on_instruction(enum target_stop_kind kind)
+static bool stops_on_instruction(const struct target_stop *stop, bool not_handled)
 {
-	return kind == TARGET_STOP_HARD_BREAKPOINT || kind == TARGET_STOP_BREAK_IN ||
-	       kind == TARGET_STOP_BUGCHECK || kind == TARGET_STOP_BREAKPOINT;
+	switch (stop->kind) {
+	case TARGET_STOP_HARD_BREAKPOINT:
+	case TARGET_STOP_BREAK_IN:
+	case TARGET_STOP_BUGCHECK:
+	case TARGET_STOP_BREAKPOINT:
+		return true;
+	case TARGET_STOP_EXCEPTION: /* `int 2c`: one that is passed on is the handler's */
+		return stop->exception.code == KD_STATUS_ASSERTION && !not_handled;
+	default:
+		return false;
+	}
 }
 
 /*
  * A breakpoint instruction in the code itself would hit again for ever. In a load or
  * command stop, PC on the one behind `int 2d`, the kernel moves by itself.
  */
-static enum kd_result pass_hard_breakpoint(struct target *t, bool *passed)
+static enum kd_result pass_hard_breakpoint(struct target *t, bool not_handled,
+					   bool *passed)
 {
 	*passed = false;
 	const struct target_stop *stop = &t->stop.stop;
 	uint64_t pc;
-	if (!stops_on_instruction(stop->kind) || !pc_of(t, stop->processor, &pc) ||
+	if (!stops_on_instruction(stop, not_handled) || !pc_of(t, stop->processor, &pc) ||
 	    pc != stop->pc)
 		return KD_DONE;
 	size_t length = stop_hard_breakpoint(t);
@@ -198,7 +208,7 @@ enum kd_result step_prepare(struct target *t, bool not_handled, bool *passed)
 {
 	enum kd_result result = clear_trap_flags(t, not_handled);
 	if (result == KD_DONE)
-		result = pass_hard_breakpoint(t, passed);
+		result = pass_hard_breakpoint(t, not_handled, passed);
 	return result == KD_REFUSED ? KD_DONE : result;
 }
 
@@ -301,7 +311,7 @@ void step_swallow(struct target *t)
 	enum kd_result result = KD_DONE;
 	bool passed;
 	if (!t->stop.hit_planted)
-		result = pass_hard_breakpoint(t, &passed);
+		result = pass_hard_breakpoint(t, false, &passed);
 	if (result == KD_DONE)
 		result = breakpoint_sync(t, NULL);
 	if (result == KD_DONE)

@@ -194,10 +194,10 @@ static void classify(struct target *t)
 	memory_learn(t, stop->pc, change->report.instructions, count);
 }
 
-/* Of code itself: what is ours does not show in the cache. */
+/* Of the code itself: what is ours does not show in the cache. */
 size_t stop_hard_breakpoint(struct target *t)
 {
-	enum { INT3 = 0xcc, INT = 0xcd, INT_3 = 0x03, INT_2D = 0x2d };
+	enum { INT3 = 0xcc, INT = 0xcd, INT_3 = 0x03, INT_2C = 0x2c, INT_2D = 0x2d };
 	uint64_t pc = t->stop.stop.pc;
 	uint8_t code[3] = { 0 };
 	size_t done;
@@ -206,7 +206,7 @@ size_t stop_hard_breakpoint(struct target *t)
 		return 0;
 	if (done >= 1 && code[0] == INT3)
 		return 1;
-	if (done >= 2 && code[0] == INT && code[1] == INT_3)
+	if (done >= 2 && code[0] == INT && (code[1] == INT_3 || code[1] == INT_2C))
 		return 2;
 	/* KD.md trap 4: the byte behind int 2d is skipped by whoever serves it */
 	if (done >= 2 && code[0] == INT && code[1] == INT_2D)
