@@ -78,7 +78,7 @@ struct machine_event {
  * Runs every processor in turn for at most `instructions` each, or until one
  * raises something for the debugger; the others then stand still between two
  * instructions. Returns the event's type. After an event the machine must not run
- * again before machine_resume. Some 15 million instructions take a second; idle
+ * again before machine_resume. About 10 million instructions take a second; idle
  * processors wait for their next tick (every 10000 instructions) and cost nothing.
  * While a processor is traced (TF) the others run at most 16 instructions.
  * Paged code that comes in ends the round at once, before its first instruction
