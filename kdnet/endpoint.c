@@ -186,14 +186,15 @@ static void receive_control(struct kdnet *k, const struct kdnet_peer *from,
 /*
  * Data that no key opens: a target that still talks to the host before us, perhaps.
  * A host poke makes it offer a poke at once; only where we know who is there, as the
- * datagram proves nothing (KDNET.md §4).
+ * datagram proves nothing, and never beside a live session: a target that lost its
+ * data key says so in its pokes (KDNET.md §4).
  */
 static void on_unopened_data(struct kdnet *k, const struct kdnet_peer *from,
 			     uint64_t now_us)
 {
 	bool known = (k->has_last && kdnet_same_host(from, &k->last_peer)) ||
 		     (k->config.has_target && kdnet_same_host(from, &k->config.target));
-	if (!known || now_us < k->poke_unopened_at_us)
+	if (k->sessions.live.used || !known || now_us < k->poke_unopened_at_us)
 		return;
 	k->poke_unopened_at_us = now_us + KDNET_HOST_POKE_INTERVAL_US;
 	k->poke_due = true;

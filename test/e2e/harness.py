@@ -61,6 +61,8 @@ class Process:
 
     def __init__(self, lab, name, arguments, env=None):
         self.name = name
+        if not pathlib.Path(arguments[0]).exists():
+            raise Failure(f"{arguments[0]} is not built: make all sim")
         self.log_path = lab.folder / f"{name}.log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(

@@ -102,7 +102,8 @@ def rsp_connect(bridge):
 
 def test_http_and_tls_never_stop_a_target(lab):
     sim, bridge = lab.pair()
-    sim.wait_state("running")
+    wait_for("the bridge's own look at a target that it does not know",
+             lambda: sim.stats()["stops"] == 1 and sim.state() == "running")
     stops = sim.stats()["stops"]
     for hello in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01",
                   b"$g#00", b"SSH-2.0-x\r\n"):

@@ -157,7 +157,8 @@ def test_forty_breakpoints_at_once(lab):
     for name in names:
         start = sim.symbol("ntoskrnl", name)
         listing = gdb.run(f"x/5i {start:#x}")
-        wanted |= {int(a, 16) for a in re.findall(r"(0x[0-9a-f]+)[^:]*:\t", listing)}
+        wanted |= {int(a, 16) for a in re.findall(r"^\W*(0x[0-9a-f]+)[^:]*:\t",
+                                                  listing, re.M)}
     wanted = set(sorted(wanted)[:40])
     for address in sorted(wanted):
         gdb.run(f"break *{address:#x}")
