@@ -16,7 +16,7 @@ enum { GDB_REGISTERS_MAX = 256 };
 
 /* What the session decides. All are there. */
 struct gdb_owner {
-	/* Is an exchange of the session's own under way? Packets wait meanwhile. */
+	/* Is an exchange under way that no packet asked for? Packets wait meanwhile. */
 	bool (*busy)(void *context);
 	void (*attached)(void *context);
 	void (*detached)(void *context, bool gone);

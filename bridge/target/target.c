@@ -51,6 +51,11 @@ enum target_state target_state(const struct target *t)
 	return shown[t->life];
 }
 
+bool target_busy(const struct target *t)
+{
+	return t->working || exchange_busy(t);
+}
+
 const struct target_stop *target_stopped(const struct target *t)
 {
 	return t->life == LIFE_STOPPED ? &t->stop.stop : NULL;

@@ -98,6 +98,9 @@ int target_open(struct target **out, struct ev_loop *loop,
 void target_close(struct target *t);
 
 enum target_state target_state(const struct target *t);
+/* Is an exchange of its own under way, to look at a stop? What is asked meanwhile, from
+ * inside the loop, is refused. */
+bool target_busy(const struct target *t);
 /* The present stop; NULL unless TARGET_STOPPED. */
 const struct target_stop *target_stopped(const struct target *t);
 /* KD exchanges so far: requests that the target answered or, where the API has no

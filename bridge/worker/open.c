@@ -70,7 +70,7 @@ static void explain_port(struct log *log, uint16_t port, int status)
 		  LOG_TEXT("why", strerror(-status)), LOG_TEXT("advice", advice));
 }
 
-static void warn_of_key(const struct connection *c, struct log *log)
+static void warn_of_input(const struct connection *c, struct log *log)
 {
 	if (c->key_file_exposed)
 		log_event(log, LOG_WARN, "key-exposed",
@@ -103,13 +103,14 @@ struct target *open_target(struct ev_loop *loop, const struct options *options,
 	o->events = events;
 	o->context = context;
 	o->kdnet.has_target = c->target[0] != '\0';
-	warn_of_key(c, log);
 	if (!o->kdnet.has_target || resolve(c, &o->kdnet.target, log)) {
 		status = target_open(&target, loop, o);
 		if (status != 0)
 			explain_port(log, c->port, status);
 	}
 	sodium_free(o);
+	if (target)
+		warn_of_input(c, log);
 	return target;
 }
 

@@ -12,7 +12,7 @@ static bool on_busy(void *context)
 {
 	const struct session *s = context;
 
-	return s->busy > 0;
+	return s->busy > 0 || target_busy(s->target);
 }
 
 static void on_attached(void *context)
@@ -59,8 +59,9 @@ static bool on_await_stop(void *context, bool attach)
 	target_break_in(s->target);
 	while (target_state(s->target) != TARGET_STOPPED && !gave_up(s) &&
 	       (attach || session_now_ms() < deadline_ms(s, begun)) &&
-	       !target_has_prompt(s->target))
-		(void)target_wait_stopped(s->target, WAIT_SLICE_MS);
+	       !target_has_prompt(s->target) &&
+	       target_wait_stopped(s->target, WAIT_SLICE_MS) != KD_REFUSED)
+		; /* until something of it changes */
 	if (target_state(s->target) != TARGET_STOPPED) {
 		session_become(s, SESSION_PLACEHOLDER);
 		return false;
