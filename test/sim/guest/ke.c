@@ -88,66 +88,101 @@ static NOINLINE ULONG64 KiDivide(ULONG64 Value, ULONG Divisor)
 	return (ULONG)Value / Divisor;
 }
 
-static NOINLINE void KiSimPrompt(const char *Text)
+/* What the machine may ask for: a row for each, by its number. */
+static NOINLINE void KiSimPrint(struct sim_mailbox *Box)
+{
+	DbgPrint("%s", Box->Text);
+}
+
+static NOINLINE void KiSimPrompt(struct sim_mailbox *Box)
 {
 	char answer[64];
-	ULONG length = DbgPrompt(Text, answer, sizeof(answer));
+	ULONG length = DbgPrompt(Box->Text, answer, sizeof(answer));
 	if (length > sizeof(answer) - 1)
 		length = sizeof(answer) - 1;
 	answer[length] = 0;
 	DbgPrint("answer: %s\n", answer);
 }
 
-/* Carries out what the machine asked for. */
+static NOINLINE void KiSimBreak(struct sim_mailbox *Box)
+{
+	DbgBreakPoint();
+	Box->Length = 0;
+}
+
+static NOINLINE void KiSimAssert(struct sim_mailbox *Box)
+{
+	DbgAssertionFailure();
+	Box->Length = 0;
+}
+
+static NOINLINE void KiSimFault(struct sim_mailbox *Box)
+{
+	KiReadNowhere((volatile ULONG64 *)Box->Parameter[0]);
+	Box->Length = 0;
+}
+
+static NOINLINE void KiSimDivide(struct sim_mailbox *Box)
+{
+	KiWorkerResult += KiDivide(KiWorkerResult, (ULONG)Box->Parameter[0]);
+}
+
+static NOINLINE void KiSimLoad(struct sim_mailbox *Box)
+{
+	IopLoadDriver((PVOID)Box->Parameter[0], (PVOID)Box->Parameter[1]);
+}
+
+static NOINLINE void KiSimUnload(struct sim_mailbox *Box)
+{
+	IopUnloadDriver((PVOID)Box->Parameter[0], (PVOID)Box->Parameter[1]);
+}
+
+static NOINLINE void KiSimImage(struct sim_mailbox *Box)
+{
+	IopReportImage((PVOID)Box->Parameter[0], (PVOID)Box->Parameter[1]);
+}
+
+static NOINLINE void KiSimStart(struct sim_mailbox *Box)
+{
+	IopStartDriver((PVOID)Box->Parameter[0]);
+}
+
+static NOINLINE void KiSimBugCheck(struct sim_mailbox *Box)
+{
+	KeBugCheckEx((ULONG)Box->Parameter[0], 1, 2, 3, 4);
+}
+
+static NOINLINE void KiSimCommand(struct sim_mailbox *Box)
+{
+	DbgCommandString("kdsim", Box->Text);
+}
+
+static NOINLINE void KiSimReboot(struct sim_mailbox *Box)
+{
+	Box->Length = 0;
+	HalReturnToFirmware();
+}
+
+static NOINLINE void KiSimTouch(struct sim_mailbox *Box)
+{
+	KiWorkerResult += NtPagedRoutine(Box->Parameter[0]);
+}
+
+static void (*const KiSimActions[])(struct sim_mailbox *) = {
+	[SIM_PRINT] = KiSimPrint,	[SIM_PROMPT] = KiSimPrompt,
+	[SIM_BREAK] = KiSimBreak,	[SIM_ASSERT] = KiSimAssert,
+	[SIM_FAULT] = KiSimFault,	[SIM_DIVIDE] = KiSimDivide,
+	[SIM_LOAD] = KiSimLoad,		[SIM_UNLOAD] = KiSimUnload,
+	[SIM_BUGCHECK] = KiSimBugCheck, [SIM_COMMAND] = KiSimCommand,
+	[SIM_REBOOT] = KiSimReboot,	[SIM_TOUCH] = KiSimTouch,
+	[SIM_IMAGE] = KiSimImage,	[SIM_START] = KiSimStart,
+};
+
 static NOINLINE void KiSimAct(struct sim_mailbox *Box)
 {
-	PVOID entry = (PVOID)Box->Parameter[0];
-	struct string *path = (struct string *)Box->Parameter[1];
-	switch (Box->Action) {
-	case SIM_PRINT:
-		DbgPrint("%s", Box->Text);
-		break;
-	case SIM_PROMPT:
-		KiSimPrompt(Box->Text);
-		break;
-	case SIM_BREAK:
-		DbgBreakPoint();
-		break;
-	case SIM_ASSERT:
-		DbgAssertionFailure();
-		break;
-	case SIM_FAULT:
-		KiReadNowhere((volatile ULONG64 *)Box->Parameter[0]);
-		break;
-	case SIM_DIVIDE:
-		KiWorkerResult += KiDivide(KiWorkerResult, (ULONG)Box->Parameter[0]);
-		break;
-	case SIM_LOAD:
-		IopLoadDriver(entry, path);
-		break;
-	case SIM_UNLOAD:
-		IopUnloadDriver(entry, path);
-		break;
-	case SIM_IMAGE:
-		IopReportImage(entry, path);
-		break;
-	case SIM_START:
-		IopStartDriver(entry);
-		break;
-	case SIM_BUGCHECK:
-		KeBugCheckEx((ULONG)Box->Parameter[0], 1, 2, 3, 4);
-	case SIM_COMMAND:
-		DbgCommandString("kdsim", Box->Text);
-		break;
-	case SIM_REBOOT:
-		HalReturnToFirmware();
-		break;
-	case SIM_TOUCH:
-		KiWorkerResult += NtPagedRoutine(Box->Parameter[0]);
-		break;
-	default:
-		break;
-	}
+	ULONG action = Box->Action;
+	if (action < sizeof(KiSimActions) / sizeof(KiSimActions[0]))
+		KiSimActions[action](Box);
 	Box->Action = SIM_NONE;
 }
 
