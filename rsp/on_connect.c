@@ -32,7 +32,7 @@ static bool has_threads(const struct rsp *r)
 }
 
 /* lldb says multiprocess+, too, but must not be taken at its word; only gdb knows
- * QThreadEvents (RSP.md, lldb §1). */
+ * QThreadEvents (RSP.md §10). */
 static const struct offer {
 	const char *text;
 	bool (*wanted)(const struct rsp *r);

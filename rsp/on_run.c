@@ -138,9 +138,9 @@ static void add_action(struct rsp_resume *request, enum rsp_resume_kind kind, in
 
 /* A step or a signal is one thread's; the others go on unless Hc named that one. */
 static void resume_old(struct rsp *r, enum rsp_resume_kind kind, int signal,
-		       struct rsp_text *t)
+		       struct rsp_text *t, bool has_address)
 {
-	struct rsp_resume request = { .has_address = t->left > 0 };
+	struct rsp_resume request = { .has_address = has_address };
 	if (request.has_address)
 		request.address = rsp_text_hex(t);
 	bool named = r->resume_thread > 0;
@@ -160,7 +160,7 @@ static void plain(struct rsp *r, enum rsp_resume_kind kind, const uint8_t *argum
 		  size_t length)
 {
 	struct rsp_text t = rsp_text_init(arguments, length);
-	resume_old(r, kind, 0, &t);
+	resume_old(r, kind, 0, &t, length > 0);
 }
 
 /* `sig` or `sig;addr` */
@@ -169,9 +169,8 @@ static void with_signal(struct rsp *r, enum rsp_resume_kind kind,
 {
 	struct rsp_text t = rsp_text_init(arguments, length);
 	int signal = take_signal(&t);
-	if (t.left > 0)
-		rsp_text_expect(&t, ';');
-	resume_old(r, kind, signal, &t);
+	bool has_address = rsp_text_accept(&t, ';');
+	resume_old(r, kind, signal, &t, has_address);
 }
 
 void on_continue(struct rsp *r, const uint8_t *arguments, size_t length)
