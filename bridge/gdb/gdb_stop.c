@@ -116,6 +116,7 @@ struct target_resume gdb_resume_of(const struct rsp_resume *resume,
 	out.kind = kind_of(action->kind);
 	if (out.kind != TARGET_CONTINUE && action->thread > 0)
 		out.processor = (unsigned)action->thread - 1;
+	out.alone = out.kind == TARGET_STEP && resume->count == 1 && action->thread > 0;
 	out.start = action->start;
 	out.end = action->end;
 	/* A signal for a stop that was no exception (a bugcheck's SIGABRT) means nothing. */

@@ -314,6 +314,9 @@ struct plan {
 	enum plan_kind kind;
 	unsigned processor;
 	uint64_t start, end;
+	bool alone;
+	unsigned put_off; /* hits of others that wait for the step's end */
+	struct breakpoint_skip skip;
 	/* A step that another event cut short may have left TF there. */
 	bool trap_flag_left;
 	unsigned trap_flag_processor;

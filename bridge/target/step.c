@@ -196,7 +196,8 @@ static struct plan plan_of(const struct target *t, const struct target_resume *r
 	struct plan plan = { .kind = kinds[resume->kind],
 			     .processor = resume->processor,
 			     .start = resume->start,
-			     .end = resume->end };
+			     .end = resume->end,
+			     .alone = resume->alone };
 	if (resume->kind == TARGET_CONTINUE)
 		plan.processor = t->stop.stop.processor;
 	if (plan.kind == PLAN_CONTINUE && off)
@@ -256,10 +257,11 @@ enum kd_result target_resume(struct target *t, const struct target_resume *resum
 		skip_breakpoint_at_pc(t, owner, &skip);
 	t->plan = plan_of(t, resume, skip.count > 0);
 	break_in_on_resume(t);
-	if (t->plan.processor != owner) {
+	if (t->plan.processor != owner)
 		skip_breakpoint_at_pc(t, t->plan.processor, &skip);
+	t->plan.skip = skip;
+	if (t->plan.processor != owner)
 		return step_other(t, &skip);
-	}
 	if (passed && is_stepped_already(t)) {
 		stop_step_made(t);
 		return KD_DONE;
@@ -287,8 +289,39 @@ static bool continue_goes_on(struct target *t)
 	return resume_at_once(t, false) == KD_DONE;
 }
 
+/*
+ * Another processor's hit while one is stepped alone: gdb 13 fails an assertion when its
+ * step off a breakpoint ends with another thread's event. Planted again, it hits again
+ * at once, without progress, until the step came first.
+ */
+static bool is_put_off(struct target *t)
+{
+	enum { PUT_OFF_MAX = 100 };
+	return t->plan.kind == PLAN_STEP && t->plan.alone && t->stop.hit_planted &&
+	       t->stop.change.processor != t->plan.processor &&
+	       t->plan.put_off++ < PUT_OFF_MAX;
+}
+
+static bool put_off(struct target *t)
+{
+	return breakpoint_sync(t, &t->plan.skip) == KD_DONE &&
+	       resume_at_once(t, false) == KD_DONE;
+}
+
+/* With the breakpoint planted anew and PC still on it, it hits again. */
+static bool hit_is_put_off(struct target *t)
+{
+	return t->plan.kind == PLAN_STEP && t->plan.alone && t->stop.hit_planted &&
+	       t->stop.change.processor != t->plan.processor && !t->break_in.wanted &&
+	       breakpoint_sync(t, NULL) == KD_DONE && resume_at_once(t, false) == KD_DONE;
+}
+
 bool step_goes_on(struct target *t)
 {
+	if (hit_is_put_off(t))
+		return true;
+	if (!t->break_in.wanted && is_put_off(t))
+		return put_off(t);
 	if ((t->plan.kind != PLAN_RANGE && t->plan.kind != PLAN_OFF) ||
 	    t->break_in.wanted || !stop_is_step_of(t, t->plan.processor))
 		return false;

@@ -132,8 +132,13 @@ enum target_resume_kind { TARGET_CONTINUE, TARGET_STEP, TARGET_RANGE_STEP };
 
 struct target_resume {
 	enum target_resume_kind kind;
-	unsigned processor;  /* which one steps */
-	bool not_handled;    /* pass the exception on to Windows */
+	unsigned processor; /* which one steps */
+	bool not_handled;   /* pass the exception on to Windows */
+	/*
+	 * TARGET_STEP: only that processor is to report. KD cannot hold the others back,
+	 * but their hits of our breakpoints are put off until the step ended.
+	 */
+	bool alone;
 	uint64_t start, end; /* TARGET_RANGE_STEP: while start <= PC < end */
 };
 

@@ -32,7 +32,7 @@ def test_bad_options_are_usage_errors(lab):
     expect_error(2, "port", "net:key=7.6.5.4")
     expect_error(2, "nonsense", "--nonsense", "net:port=50000,key=7.6.5.4")
     expect_error(2, "listen", "--listen", "1:2:3:4", "net:port=50000,key=7.6.5.4")
-    expect_error(2, "com:", "com:port=1,baud=115200")
+    expect_error(2, "serial", "com:port=1,baud=115200")
 
 
 def test_help_and_version(lab):

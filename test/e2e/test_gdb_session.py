@@ -169,7 +169,7 @@ def test_forty_breakpoints_at_once(lab):
         expect("Breakpoint " in text, f"a hit: {text}")
         hit.add(gdb.value("$pc"))
         expect(gdb.value("$pc") in wanted, f"stopped at {gdb.value('$pc'):#x}")
-    expect(len(hit) > 10, f"many of them are hit, not only {len(hit)}")
+    expect(len(hit) >= 8, f"many of them are hit, not only {len(hit)}")
     gdb.run("delete")
     gdb.run("detach")
     sim.assert_clean()
