@@ -251,8 +251,8 @@ static void on_slice(struct ev_loop *loop, ev_timer *watcher, int events)
 	(void)events;
 	bool more = target_run(app->target, start);
 	uint64_t took = now() - start;
-	adapt(app->target, took);
 	if (more) {
+		adapt(app->target, took);
 		uint64_t wait = took * SLICE_REST;
 		ev_timer_set(&app->slice,
 			     (double)(wait > SLICE_PERIOD_US ? wait : SLICE_PERIOD_US) /

@@ -129,7 +129,7 @@ struct target *target_new(const struct target_options *options,
 	t->handlers = *handlers;
 	t->now_us = now_us;
 	t->started_us = now_us;
-	t->slice = TARGET_SLICE_MIN;
+	t->slice = TARGET_SLICE_RESUME;
 	const struct target_net_handlers net = { t, on_transmit, on_connected,
 						 on_payload };
 	target_net_init(&t->net, &net, &t->stats, options->key, options->kd.version);
@@ -171,6 +171,15 @@ static void check_reboot(struct target *t)
 	t->reboot_at_us = t->now_us + t->options.reboot_us + 1;
 }
 
+/* Short at first, so that a step does not let the others run far. */
+static void shorten_first_slice(struct target *t)
+{
+	uint64_t resumes = t->stats.counters[STATS_RESUMES];
+	if (resumes != t->resumes && t->slice > TARGET_SLICE_RESUME)
+		t->slice = TARGET_SLICE_RESUME;
+	t->resumes = resumes;
+}
+
 bool target_run(struct target *t, uint64_t now_us)
 {
 	struct machine_event event;
@@ -179,6 +188,7 @@ bool target_run(struct target *t, uint64_t now_us)
 		return false;
 	target_link_poll(&t->link, now_us);
 	kd_tick(&t->kd);
+	shorten_first_slice(t);
 	if (machine_run(t->machine, t->slice, &event) != MACHINE_NONE)
 		kd_event(&t->kd, &event, now_us);
 	check_reboot(t);

@@ -20,6 +20,8 @@
 enum {
 	TARGET_SLICE_MIN = 50, /* instructions per processor */
 	TARGET_SLICE_MAX = 200000,
+	/* Of the first slice after a stop: what others run while one is stepped. */
+	TARGET_SLICE_RESUME = 2000,
 };
 
 struct target_options {
@@ -62,7 +64,9 @@ struct target {
 	uint64_t reboot_at_us; /* 0: none under way */
 	bool hung;
 	unsigned boots;
-	unsigned slice; /* instructions per processor in one target_run */
+	unsigned
+		slice; /* instructions per processor in one target_run; the owner adapts it */
+	uint64_t resumes; /* seen when the last slice ran */
 	uint64_t now_us;
 };
 
