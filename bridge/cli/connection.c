@@ -152,17 +152,17 @@ static const struct transport {
 	const char *prefix, *why;
 } transports[] = {
 	{ "com:",
-	  "serial lines are not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
+	  "com: serial lines are not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
 	{ "usb:",
 	  "USB debugging is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
 	{ "usb3:",
 	  "USB debugging is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
 	{ "1394:",
-	  "FireWire is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
+	  "1394: FireWire is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
 	{ "exdi:",
-	  "EXDI is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
+	  "exdi: EXDI is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
 	{ "kdsrv:",
-	  "kernel debugging servers are not supported: name the target itself with net:" },
+	  "kdsrv: kernel debugging servers are not supported: name the target itself with net:" },
 };
 
 static bool is_net(const char *text, char *error, size_t size)

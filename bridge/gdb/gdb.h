@@ -45,6 +45,7 @@ struct gdb {
 	struct rsp_description description;
 	struct rsp_register registers[GDB_REGISTERS_MAX];
 
+	int alone;		/* the thread that gdb lets run alone, 0: all run */
 	uint64_t charged;	/* exchanges that were counted for a packet already */
 	bool threads_listed;	/* since the last stop */
 	bool locking_explained; /* that other processors cannot be held back */

@@ -5,11 +5,25 @@
 /* The placeholder's processor; RSP.md §7. */
 static const struct rsp_stop placeholder = { .signal = GDB_SIGINT, .thread = 1 };
 
-/* Words before the stop itself, as gdb takes them only while it waits. */
-static void tell(struct gdb *g, const struct target_stop *stop)
+/*
+ * gdb 13 fails an assertion when a step of one thread alone, its way off a breakpoint, ends
+ * with another thread's event: whatever stopped the machine is told as that one's.
+ */
+static void name_the_one(struct gdb *g, struct rsp_stop *stop)
 {
-	if (gdb_stop_tells(stop))
-		console_say(&g->console, "%s\n", stop->text);
+	if (!g->alone || stop->thread == g->alone)
+		return;
+	console_say(&g->console, "[kdbridge: that was processor %d]\n", stop->thread - 1);
+	stop->thread = g->alone;
+	stop->reason = RSP_STOP_PLAIN;
+}
+
+/* Words before the stop itself, as gdb takes them only while it waits. */
+static void tell(struct gdb *g, const struct target_stop *at, struct rsp_stop *stop)
+{
+	if (gdb_stop_tells(at))
+		console_say(&g->console, "%s\n", at->text);
+	name_the_one(g, stop);
 	console_flush(&g->console, g->owner->client(g->owner_context));
 }
 
@@ -21,8 +35,8 @@ void gdb_report_stop(struct gdb *g)
 
 	if (!at || !r)
 		return;
-	tell(g, at);
 	stop = gdb_stop_of(at, g->client);
+	tell(g, at, &stop);
 	g->threads_listed = false;
 	rsp_stop(r, &stop);
 	gdb_charge(g);
@@ -98,6 +112,7 @@ enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume)
 		explain_locking(g);
 	if (resume->has_address && stop && move_pc(g, &plan, resume->address) != KD_DONE)
 		return RSP_ERROR;
+	g->alone = plan.alone ? (int)plan.processor + 1 : 0;
 	result = g->owner->resume(g->owner_context, &plan);
 	gdb_charge(g);
 	return result;

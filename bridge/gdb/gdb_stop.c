@@ -89,6 +89,18 @@ static bool continues_one_alone(const struct rsp_resume *resume)
 	       resume->actions[0].thread > 0;
 }
 
+/*
+ * gdb names at most one, for the thread that it was told of. For a stop that was no
+ * exception (a bugcheck's SIGABRT) it means nothing.
+ */
+static bool has_signal(const struct rsp_resume *resume)
+{
+	for (size_t i = 0; i < resume->count; i++)
+		if (resume->actions[i].signal != 0)
+			return true;
+	return false;
+}
+
 static enum target_resume_kind kind_of(enum rsp_resume_kind kind)
 {
 	switch (kind) {
@@ -119,7 +131,6 @@ struct target_resume gdb_resume_of(const struct rsp_resume *resume,
 	out.alone = out.kind == TARGET_STEP && resume->count == 1 && action->thread > 0;
 	out.start = action->start;
 	out.end = action->end;
-	/* A signal for a stop that was no exception (a bugcheck's SIGABRT) means nothing. */
-	out.not_handled = action->signal != 0 && stop->kind == TARGET_STOP_EXCEPTION;
+	out.not_handled = stop->kind == TARGET_STOP_EXCEPTION && has_signal(resume);
 	return out;
 }
