@@ -379,8 +379,7 @@ uint64_t registers_dr7(struct target *t)
 	const struct processor_registers *p = processor < t->registers.count
 						      ? t->registers.processors[processor]
 						      : NULL;
-	if (p && p->special_known && registers_known_machine(t) &&
-	    memcmp(p->special, p->special_original, p->special_length) != 0)
+	if (p && p->special_known && registers_known_machine(t))
 		return load_le(p->special + DR7_AT, 8);
 	return t->stop.change.report.dr7;
 }

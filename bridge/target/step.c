@@ -308,18 +308,8 @@ static bool put_off(struct target *t)
 	       resume_at_once(t, false) == KD_DONE;
 }
 
-/* With the breakpoint planted anew and PC still on it, it hits again. */
-static bool hit_is_put_off(struct target *t)
-{
-	return t->plan.kind == PLAN_STEP && t->plan.alone && t->stop.hit_planted &&
-	       t->stop.change.processor != t->plan.processor && !t->break_in.wanted &&
-	       breakpoint_sync(t, NULL) == KD_DONE && resume_at_once(t, false) == KD_DONE;
-}
-
 bool step_goes_on(struct target *t)
 {
-	if (hit_is_put_off(t))
-		return true;
 	if (!t->break_in.wanted && is_put_off(t))
 		return put_off(t);
 	if ((t->plan.kind != PLAN_RANGE && t->plan.kind != PLAN_OFF) ||
