@@ -147,33 +147,22 @@ static bool parse_field(struct connection *c, char *text, char *error, size_t si
 	return false;
 }
 
-/* Other transports of WinDbg's, each with the reason why it is not ours. */
-static const struct transport {
-	const char *prefix, *why;
-} transports[] = {
-	{ "com:",
-	  "com: serial lines are not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
-	{ "usb:",
-	  "USB debugging is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
-	{ "usb3:",
-	  "USB debugging is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
-	{ "1394:",
-	  "1394: FireWire is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
-	{ "exdi:",
-	  "exdi: EXDI is not supported: set the target up for network debugging (bcdedit /dbgsettings net)" },
-	{ "kdsrv:",
-	  "kdsrv: kernel debugging servers are not supported: name the target itself with net:" },
-};
+/* Other transports of WinDbg's. */
+static const char *const transports[] = { "com:",  "usb:",  "usb3:",
+					  "1394:", "exdi:", "kdsrv:" };
 
 static bool is_net(const char *text, char *error, size_t size)
 {
 	if (starts_with(text, "net:"))
 		return true;
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
-		if (starts_with(text, transports[i].prefix)) {
-			snprintf(error, size, "%s", transports[i].why);
-			return false;
-		}
+		if (!starts_with(text, transports[i]))
+			continue;
+		snprintf(error, size,
+			 "%s is not supported: set the target up for the network "
+			 "(bcdedit /dbgsettings net) and give net:port=N,key=K",
+			 transports[i]);
+		return false;
 	}
 	snprintf(error, size,
 		 "a connection string begins with net: as in net:port=50000,key=1.2.3.4");

@@ -1,0 +1,255 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "bridge/cli/options.h"
+#include "kdnet/key.h"
+#include "test/util.h"
+
+enum { ARGUMENTS_MAX = 16 };
+
+/* argv as a program gets it: writable. */
+struct command_line {
+	int argc;
+	char *argv[ARGUMENTS_MAX + 1];
+	struct options options;
+	char error[512];
+};
+
+static enum options_result parse(struct command_line *c, enum options_command command,
+				 const char *text)
+{
+	char *copy = strdup(text);
+
+	memset(c, 0, sizeof(*c));
+	c->argv[c->argc++] = strdup("kdbridge");
+	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+		c->argv[c->argc++] = strdup(word);
+	free(copy);
+	return options_parse(&c->options, command, c->argc, c->argv, c->error,
+			     sizeof(c->error));
+}
+
+static void release(struct command_line *c)
+{
+	options_wipe(&c->options);
+	for (int i = 0; i < c->argc; i++)
+		free(c->argv[i]);
+}
+
+static void expect_bad(enum options_command command, const char *text, const char *word)
+{
+	struct command_line c;
+
+	assert_int_equal(parse(&c, command, text), OPTIONS_BAD);
+	if (!strstr(c.error, word))
+		fail_msg("\"%s\" is not in \"%s\"", word, c.error);
+	assert_null(strchr(c.error, '\n'));
+	assert_null(strstr(c.error, "7.6.5"));
+	release(&c);
+}
+
+static void a_windbg_string_is_taken_as_it_is(void **state)
+{
+	struct command_line c;
+	uint8_t key[KDNET_KEY_SIZE];
+
+	(void)state;
+	assert_int_equal(kdnet_key_parse(key, "7.6.5.4"), KDNET_KEY_OK);
+	assert_int_equal(
+		parse(&c, OPTIONS_TARGET, "-k net:port=50000,key=7.6.5.4,target=box"),
+		OPTIONS_GOOD);
+	assert_int_equal(c.options.connection.port, 50000);
+	assert_string_equal(c.options.connection.target, "box");
+	assert_memory_equal(c.options.connection.key, key, sizeof(key));
+	release(&c);
+	assert_int_equal(parse(&c, OPTIONS_TARGET, "NET:Port=50001,Key=7.6.5.4"),
+			 OPTIONS_GOOD);
+	release(&c);
+}
+
+static void defaults_are_those_of_the_man_page(void **state)
+{
+	struct command_line c;
+	const struct options *o = &c.options;
+
+	(void)state;
+	assert_int_equal(parse(&c, OPTIONS_TARGET, "net:port=50000,key=7.6.5.4"),
+			 OPTIONS_GOOD);
+	assert_string_equal(o->listen.address, "127.0.0.1");
+	assert_int_equal(o->listen.port, 1234);
+	assert_int_equal(o->unattended, UNATTENDED_WAIT);
+	assert_int_equal(o->disconnect, DISCONNECT_RUN);
+	assert_int_equal(o->break_at, BREAK_NONE);
+	assert_int_equal(o->level, LOG_INFO);
+	assert_int_equal(o->format, LOG_AS_TEXT);
+	assert_false(o->stdio);
+	release(&c);
+}
+
+static void every_option_reaches_its_field(void **state)
+{
+	struct command_line c;
+	const struct options *o = &c.options;
+
+	(void)state;
+	assert_int_equal(parse(&c, OPTIONS_TARGET,
+			       "--listen [::1]:99 --unattended=continue "
+			       "--on-disconnect stop --break=load --log-level=debug "
+			       "--log-format json --stdio net:port=50000,key=7.6.5.4"),
+			 OPTIONS_GOOD);
+	assert_string_equal(o->listen.address, "::1");
+	assert_int_equal(o->listen.port, 99);
+	assert_int_equal(o->unattended, UNATTENDED_CONTINUE);
+	assert_int_equal(o->disconnect, DISCONNECT_STOP);
+	assert_int_equal(o->break_at, BREAK_LOAD);
+	assert_int_equal(o->level, LOG_DEBUG);
+	assert_int_equal(o->format, LOG_AS_JSON);
+	assert_true(o->stdio);
+	release(&c);
+	assert_int_equal(
+		parse(&c, OPTIONS_DISSECT, "a.pcapng --key 7.6.5.4 --format=hex"),
+		OPTIONS_GOOD);
+	assert_string_equal(o->file, "a.pcapng");
+	assert_int_equal(o->dissect_format, 1);
+	release(&c);
+}
+
+static void keys_are_overwritten_in_the_arguments(void **state)
+{
+	static const char *const lines[] = {
+		"net:port=50000,key=7.6.5.4,target=a",
+		"net:key=7.6.5.4,port=99999",
+		"net:nonsense=1,key=7.6.5.4",
+		"com:port=1,key=7.6.5.4",
+	};
+	struct command_line c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		(void)parse(&c, OPTIONS_TARGET, lines[i]);
+		assert_null(strstr(c.argv[1], "7.6.5"));
+		release(&c);
+	}
+	(void)parse(&c, OPTIONS_DISSECT, "file --key 7.6.5.4");
+	assert_string_equal(c.argv[3], "*******");
+	release(&c);
+	(void)parse(&c, OPTIONS_DISSECT, "file --key=7.6.5.4");
+	assert_string_equal(c.argv[2], "--key=*******");
+	release(&c);
+}
+
+static void errors_say_what_to_do(void **state)
+{
+	(void)state;
+	expect_bad(OPTIONS_TARGET, "", "net:port=");
+	expect_bad(OPTIONS_TARGET, "net:port=50000", "key=");
+	expect_bad(OPTIONS_TARGET, "net:key=7.6.5.4", "port=");
+	expect_bad(OPTIONS_TARGET, "net:port=0,key=7.6.5.4", "port");
+	expect_bad(OPTIONS_TARGET, "net:port=65536,key=7.6.5.4", "port");
+	expect_bad(OPTIONS_TARGET, "net:port=-1,key=7.6.5.4", "port");
+	expect_bad(OPTIONS_TARGET, "net:port=50000x,key=7.6.5.4", "port");
+	expect_bad(OPTIONS_TARGET, "net:port=50000,key=7.6.5", "four parts");
+	expect_bad(OPTIONS_TARGET, "net:port=50000,key=7.6.5.4,key=7.6.5.4",
+		   "more than one");
+	expect_bad(OPTIONS_TARGET, "net:port=50000,key=7.6.5.4,busparams=1.2.3",
+		   "busparams");
+	expect_bad(OPTIONS_TARGET, "net:port=50000,7.6.5.4", "unknown");
+	expect_bad(OPTIONS_TARGET, "net:port=50000,key=7.6.5.4,target=", "target");
+	expect_bad(OPTIONS_TARGET, "port=50000,key=7.6.5.4", "net:");
+	expect_bad(OPTIONS_TARGET, "com:port=com1,baud=115200", "com:");
+	expect_bad(OPTIONS_TARGET, "usb:targetname=x", "usb:");
+	expect_bad(OPTIONS_TARGET, "net:port=1,key=7.6.5.4 net:port=2,key=7.6.5.4",
+		   "more than one");
+	expect_bad(OPTIONS_TARGET, "--nonsense", "--nonsense");
+	expect_bad(OPTIONS_TARGET, "-x", "-x");
+	expect_bad(OPTIONS_TARGET, "--listen", "--listen");
+	expect_bad(OPTIONS_TARGET, "--listen=1:2:3:4", "--listen");
+	expect_bad(OPTIONS_TARGET, "--stdio=yes", "--stdio");
+	expect_bad(OPTIONS_TARGET, "--unattended=maybe", "wait|continue");
+	expect_bad(OPTIONS_TARGET, "--key-file=/nowhere/at/all", "/nowhere/at/all");
+	expect_bad(OPTIONS_TARGET, "--format=hex", "--format");
+	expect_bad(OPTIONS_DISSECT, "--key=7.6.5.4", "file");
+	expect_bad(OPTIONS_DISSECT, "a b --key=7.6.5.4", "more than one");
+	expect_bad(OPTIONS_DISSECT, "a --listen=1", "--listen");
+	expect_bad(OPTIONS_DISSECT, "a", "key");
+}
+
+static void help_and_version_need_nothing_else(void **state)
+{
+	struct command_line c;
+
+	(void)state;
+	assert_int_equal(parse(&c, OPTIONS_TARGET, "--help"), OPTIONS_HELP);
+	release(&c);
+	assert_int_equal(parse(&c, OPTIONS_TARGET, "--version --nonsense"),
+			 OPTIONS_VERSION);
+	release(&c);
+}
+
+static void a_key_file_holds_one_key_in_its_first_line(void **state)
+{
+	char path[] = "/tmp/kdbridge-key-XXXXXX", line[128];
+	int fd = mkstemp(path);
+	struct command_line c;
+
+	(void)state;
+	assert_int_equal(write(fd, " 7.6.5.4\r\n# mine\n", 17), 17);
+	close(fd);
+	snprintf(line, sizeof(line), "--key-file %s net:port=50000", path);
+	assert_int_equal(parse(&c, OPTIONS_TARGET, line), OPTIONS_GOOD);
+	assert_non_null(c.options.connection.key);
+	assert_false(c.options.connection.key_file_exposed);
+	release(&c);
+	unlink(path);
+}
+
+static void the_environment_is_asked_last_and_wiped(void **state)
+{
+	char text[] = "KDBRIDGE_KEY=7.6.5.4";
+	uint8_t key[KDNET_KEY_SIZE];
+	struct command_line c;
+
+	(void)state;
+	assert_int_equal(kdnet_key_parse(key, "7.6.5.4"), KDNET_KEY_OK);
+	putenv(text);
+	assert_int_equal(parse(&c, OPTIONS_TARGET, "net:port=50000"), OPTIONS_GOOD);
+	assert_memory_equal(c.options.connection.key, key, sizeof(key));
+	assert_null(getenv("KDBRIDGE_KEY"));
+	assert_null(strstr(text, "7.6"));
+	release(&c);
+}
+
+static void help_names_every_option_of_its_command(void **state)
+{
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof(text) - 1, "w");
+
+	(void)state;
+	options_print_help(out, OPTIONS_TARGET);
+	fclose(out);
+	assert_non_null(strstr(text, "--listen=[ADDR:]PORT|unix:PATH"));
+	assert_non_null(strstr(text, "--break=none|load|init"));
+	assert_null(strstr(text, "--format=text|hex"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_windbg_string_is_taken_as_it_is),
+		cmocka_unit_test(defaults_are_those_of_the_man_page),
+		cmocka_unit_test(every_option_reaches_its_field),
+		cmocka_unit_test(keys_are_overwritten_in_the_arguments),
+		cmocka_unit_test(errors_say_what_to_do),
+		cmocka_unit_test(help_and_version_need_nothing_else),
+		cmocka_unit_test(a_key_file_holds_one_key_in_its_first_line),
+		cmocka_unit_test(the_environment_is_asked_last_and_wiped),
+		cmocka_unit_test(help_names_every_option_of_its_command),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	unsetenv("KDBRIDGE_KEY");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
