@@ -65,7 +65,8 @@ static enum rsp_result present_stop(struct gdb *g, bool attach, struct rsp_stop 
 		*stop = gdb_stop_of(at, g->client);
 		/* gdb takes no text here: it is shown at the next resume or command. */
 		if (gdb_stop_tells(at))
-			console_say(&g->console, "%s\n", at->text);
+			console_say(&g->console, "[kdbridge: it had stopped: %s]\n",
+				    at->text);
 		return RSP_OK;
 	}
 	*stop = placeholder;
