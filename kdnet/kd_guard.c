@@ -23,8 +23,8 @@ const char *kd_refusal_text(enum kd_refusal refusal)
 		[KD_REFUSED_ADDRESS] = "the address is not canonical or wraps around",
 		[KD_REFUSED_PROCESSOR] = "there is no such processor",
 		[KD_REFUSED_CONTROL] = "no such control space, or it cannot be written",
-		[KD_REFUSED_CONTEXT] = "the context was not fetched in this stop, "
-				       "or has a wrong size",
+		[KD_REFUSED_CONTEXT] =
+			"the context was not fetched before, or its size is wrong",
 		[KD_REFUSED_HANDLE] = "breakpoint handles are 1 to 32",
 		[KD_REFUSED_SIZE] = "the size does not fit",
 		[KD_REFUSED_MACHINE] = "not on this kind of machine",
