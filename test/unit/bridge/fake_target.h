@@ -41,6 +41,7 @@ struct fake_target {
 	uint8_t special[FAKE_CPUS][KD_SPECIAL_AMD64];
 	bool context_read[FAKE_CPUS];
 	unsigned cpus;
+	uint32_t cpus_told; /* in reports */
 	unsigned owner, current;
 	bool stopped;
 	uint16_t machine;
@@ -57,6 +58,7 @@ struct fake_target {
 	uint32_t last_status;
 	bool last_trace;
 	uint64_t last_dr7;
+	unsigned dr6_hits; /* in the next reports */
 
 	unsigned count[FAKE_APIS];
 	uint16_t log[FAKE_LOG];
@@ -152,16 +154,19 @@ static inline void fake_report_state(struct fake_target *f, unsigned cpu, uint32
 	uint8_t *s = f->state;
 	store_le(s, state, 4);
 	store_le(s + 6, cpu, 2);
-	store_le(s + 8, f->cpus, 4);
+	store_le(s + 8, f->cpus_told, 4);
 	store_le(s + 16, FAKE_BASE + 0x3400, 8);
 	store_le(s + 24, pc, 8);
-	store_le(s + 192, 0xffff0ff0, 8);
+	store_le(s + 192, 0xffff0ff0 | f->dr6_hits, 8);
 	store_le(s + 200, load_le(f->special[cpu] + 0x48, 8), 8);
 	store_le(s + 208, fake_eflags(f, cpu), 4);
-	size_t stream = fake_readable(pc, 16);
+	/* from the exception's address on, where that is an int3 just executed */
+	bool behind = state == KD_STATE_EXCEPTION && load_le(s + 48, 8) == pc - 1;
+	uint64_t at = behind ? pc - 1 : pc;
+	size_t stream = fake_readable(at, 16);
 	store_le(s + 212, stream, 2);
 	if (stream > 0)
-		memcpy(s + 216, fake_at(f, pc), stream);
+		memcpy(s + 216, fake_at(f, at), stream);
 	fake_send(&f->link, KD_PACKET_STATE_CHANGE64, s, f->state_length);
 }
 
@@ -581,6 +586,7 @@ static inline struct fake_target *fake_start(unsigned cpus)
 	assert_int_equal(target_open(&f->t, f->loop, &options), 0);
 
 	f->cpus = cpus;
+	f->cpus_told = cpus;
 	f->machine = KD_MACHINE_AMD64;
 	f->reply_max = FAKE_REPLY_MAX;
 	f->breakpoint_limit = KD_BREAKPOINTS;
