@@ -21,7 +21,7 @@ GUEST_LINK    = cd $(GUEST_OUT) && $(LLD_LINK) /nologo /machine:x64 /driver /sub
 guest_objects = $(patsubst %,$(GUEST_OUT)/%.obj,$(1))
 GUEST_NT      := $(call guest_objects,ke chain mm dbg io data trap links)
 GUEST_FILES   := $(addprefix $(GUEST_OUT)/,ntoskrnl.exe hal.dll probe.sys synth.sys)
-GUEST_HEADERS := $(wildcard $(GUEST)/*.h)
+GUEST_HEADERS := $(wildcard $(GUEST)/*.h) $(GUEST)/guest.mk
 
 guest: $(GUEST_FILES)
 
