@@ -1,0 +1,210 @@
+/*
+ * A client's bytes, cut into pieces by the input itself: the first byte of each piece says
+ * how long it is and what happens behind it (serving, a stop, text, the output is read).
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rsp/frame.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static const struct rsp_register registers[] = {
+	{ "rax", 64, "uint64", "general", "core", true, false },
+	{ "rip", 64, "code_ptr", "general", "core", true, true },
+	{ "tr", 16, "uint16", "system", "system", false, false },
+};
+static const struct rsp_description table = {
+	.architecture = "i386:x86-64", .registers = registers, .count = 3, .pc = 1
+};
+
+static const struct rsp_description *description(void *context)
+{
+	(void)context;
+	return &table;
+}
+
+static enum rsp_result stop_reason(void *context, struct rsp_stop *stop)
+{
+	(void)context;
+	*stop = (struct rsp_stop){ .signal = 5, .thread = 1 };
+	return RSP_OK;
+}
+
+static enum rsp_result attach(void *context, int process, struct rsp_stop *stop)
+{
+	must(process >= 0);
+	return stop_reason(context, stop);
+}
+
+static size_t threads(void *context, struct rsp_thread *out, size_t max)
+{
+	(void)context;
+	must(max > 0);
+	out[0] = (struct rsp_thread){ .id = 1, .name = "CPU 0", .extra = "\xff<*" };
+	return 1;
+}
+
+static bool thread_alive(void *context, int thread)
+{
+	(void)context;
+	must(thread > 0);
+	return thread == 1;
+}
+
+static enum rsp_result read_register(void *context, int thread, unsigned number,
+				     uint8_t *out, bool *valid)
+{
+	(void)context;
+	must(thread == 1 && number < table.count);
+	memset(out, '*', 8);
+	*valid = number != 0;
+	return RSP_OK;
+}
+
+static enum rsp_result write_register(void *context, int thread, unsigned number,
+				      const uint8_t *bytes)
+{
+	(void)context;
+	must(thread == 1 && number < table.count);
+	return bytes[0] == 0 ? RSP_ERROR : RSP_OK;
+}
+
+static enum rsp_result read_memory(void *context, uint64_t address, uint8_t *out,
+				   size_t length, size_t *done)
+{
+	(void)context;
+	must(length > 0 && length - 1 <= UINT64_MAX - address);
+	memset(out, (int)(address & 0xff), length);
+	*done = length;
+	return RSP_OK;
+}
+
+static enum rsp_result write_memory(void *context, uint64_t address, const uint8_t *bytes,
+				    size_t length, size_t *done)
+{
+	(void)context;
+	must(length > 0 && length - 1 <= UINT64_MAX - address);
+	*done = length;
+	return bytes[length - 1] == 0 ? RSP_ERROR : RSP_OK;
+}
+
+static enum rsp_result change(void *context, enum rsp_breakpoint_type type,
+			      uint64_t address, uint64_t kind)
+{
+	(void)context;
+	(void)address;
+	(void)kind;
+	must(type <= RSP_ACCESS_WATCHPOINT);
+	return RSP_OK;
+}
+
+static enum rsp_result resume(void *context, const struct rsp_resume *request)
+{
+	(void)context;
+	must(request->count > 0 && request->count <= RSP_RESUME_ACTIONS);
+	for (size_t i = 0; i < request->count; i++) {
+		const struct rsp_resume_action *action = &request->actions[i];
+		must(action->thread == RSP_ALL_THREADS || action->thread > 0);
+		must(action->kind != RSP_RANGE_STEP || action->start < action->end);
+	}
+	return RSP_OK;
+}
+
+static enum rsp_result command(void *context, const char *text)
+{
+	struct rsp *r = *(struct rsp **)context;
+	(void)rsp_console(r, text, strlen(text));
+	return RSP_OK;
+}
+
+static enum rsp_result document(void *context, const char *object, const char *annex,
+				char **out, size_t *length)
+{
+	(void)context;
+	must(strcmp(object, "libraries") == 0);
+	*out = strdup(annex);
+	*length = strlen(annex);
+	return RSP_OK;
+}
+
+static const char *const documents[] = { "libraries", NULL };
+
+static const struct rsp_target target = {
+	.stop_reason = stop_reason,
+	.attach = attach,
+	.description = description,
+	.threads = threads,
+	.thread_alive = thread_alive,
+	.read_register = read_register,
+	.write_register = write_register,
+	.read_memory = read_memory,
+	.write_memory = write_memory,
+	.insert = change,
+	.remove = change,
+	.resume = resume,
+	.command = command,
+	.document = document,
+	.documents = documents,
+};
+
+/* Between packets there are acks alone, and no packet holds a '$' or an early '#'. */
+static void read_output(struct rsp *r)
+{
+	size_t length;
+	const uint8_t *p = rsp_output(r, &length);
+	must(length <= FRAME_OUTPUT_SIZE);
+	for (size_t i = 0; i < length; i++) {
+		if (p[i] == '+' || p[i] == '-')
+			continue;
+		must(p[i] == '$');
+		uint8_t checksum = 0;
+		for (i++; i < length && p[i] != '#'; i++) {
+			must(p[i] != '$');
+			checksum = (uint8_t)(checksum + p[i]);
+		}
+		must(i + 2 < length);
+		char digits[3] = { (char)p[i + 1], (char)p[i + 2], '\0' };
+		must(strtoul(digits, NULL, 16) == checksum);
+		i += 2;
+	}
+	rsp_sent(r, length);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct rsp *r = NULL;
+	r = rsp_new(&target, &r);
+	if (!r)
+		return 0;
+	bool open = true;
+	uint64_t now_us = 0;
+	while (open && size > 0) {
+		uint8_t what = *data++;
+		size--;
+		size_t piece = (what & 0x3fu) < size ? (what & 0x3fu) : size;
+		open = rsp_receive(r, data, piece, now_us += 700000);
+		data += piece;
+		size -= piece;
+		rsp_expire(r, now_us);
+		if (open && (what & 0x40))
+			open = rsp_serve(r, now_us);
+		if (what & 0x80) {
+			(void)rsp_console(r, "text", 4);
+			rsp_stop(r,
+				 &(struct rsp_stop){ .signal = what & 0xf, .thread = 1 });
+			read_output(r);
+		}
+	}
+	read_output(r);
+	rsp_closed(r);
+	rsp_free(r);
+	return 0;
+}
