@@ -1,23 +1,7 @@
-#include "test/unit/bridge/fake_target.h"
+#include "test/unit/bridge/fake_kdbg.h"
 
 enum { CC = 0xcc };
-#define SITE	      (FAKE_CODE + 0x40)
-#define KDBG_SITE     (FAKE_BASE + 0x3100)
-#define BUGCHECK_DATA (FAKE_BASE + 0x3700)
-
-/* A block that names the int3 of break-ins and the bugcheck's words. */
-static void give_kdbg(struct fake_target *f)
-{
-	f->data_list = FAKE_DATA_LIST;
-	fake_put64(f, FAKE_DATA_LIST, KDBG_SITE);
-	fake_put64(f, FAKE_DATA_LIST + 8, KDBG_SITE);
-	fake_put64(f, KDBG_SITE, FAKE_DATA_LIST);
-	fake_put64(f, KDBG_SITE + 8, FAKE_DATA_LIST);
-	memcpy(fake_at(f, KDBG_SITE + 16), "KDBG", 4);
-	store_le(fake_at(f, KDBG_SITE + 20), 0x300, 4);
-	fake_put64(f, KDBG_SITE + KDBG_BREAKPOINT_WITH_STATUS, FAKE_BREAK);
-	fake_put64(f, KDBG_SITE + KDBG_BUGCHECK_DATA, BUGCHECK_DATA);
-}
+#define SITE (FAKE_CODE + 0x40)
 
 static void wait_stops(struct fake_target *f, unsigned stops)
 {
@@ -162,11 +146,11 @@ static void a_bugcheck_is_told_from_a_break_in_by_its_argument(void **state)
 {
 	(void)state;
 	struct fake_target *f = fake_start(1);
-	give_kdbg(f);
-	fake_put64(f, BUGCHECK_DATA, 0xd1);
-	fake_put64(f, BUGCHECK_DATA + 8, 0x10);
-	fake_put64(f, BUGCHECK_DATA + 16, 2);
-	fake_put64(f, BUGCHECK_DATA + 32, FAKE_CODE);
+	fake_give_kdbg(f);
+	fake_put64(f, FAKE_BUGCHECK_DATA, 0xd1);
+	fake_put64(f, FAKE_BUGCHECK_DATA + 8, 0x10);
+	fake_put64(f, FAKE_BUGCHECK_DATA + 16, 2);
+	fake_put64(f, FAKE_BUGCHECK_DATA + 32, FAKE_CODE);
 	fake_break_with_status(f, 3);
 	wait_stops(f, 1);
 	assert_int_equal(f->last_stop.kind, TARGET_STOP_BUGCHECK);
@@ -197,7 +181,7 @@ static void a_stop_elsewhere_is_no_bugcheck(void **state)
 {
 	(void)state;
 	struct fake_target *f = fake_start(1);
-	give_kdbg(f);
+	fake_give_kdbg(f);
 	*fake_at(f, SITE) = CC;
 	fake_set_register(f, 0, FAKE_RCX, 3);
 	fake_set_register(f, 0, FAKE_RIP, SITE);
