@@ -12,22 +12,30 @@ enum { PEEK_MAX = 65536, CHAIN_MAX = 64 };
 struct command {
 	const char *name;
 	const char *usage;
-	void (*run)(struct target *t, char *arguments, FILE *out);
+	void (*run)(struct target *t, const char *arguments, FILE *out);
 };
 
-/* The next word of the arguments, "" when there is none. */
-static char *word(char **arguments)
+enum { WORD_SIZE = 64 };
+
+struct word {
+	char text[WORD_SIZE];
+};
+
+/* The next word of the arguments, cut where it is too long; "" when there is none. */
+static struct word word(const char **arguments)
 {
-	char *start = *arguments + strspn(*arguments, " ");
-	char *end = start + strcspn(start, " ");
-	*arguments = *end ? end + 1 : end;
-	*end = '\0';
-	return start;
+	struct word found = { "" };
+	const char *start = *arguments + strspn(*arguments, " ");
+	size_t length = strcspn(start, " ");
+	*arguments = start + length + (start[length] == ' ');
+	for (size_t i = 0; i < length && i < WORD_SIZE - 1; i++)
+		found.text[i] = start[i];
+	return found;
 }
 
-static unsigned processor(struct target *t, char **arguments)
+static unsigned processor(struct target *t, const char **arguments)
 {
-	unsigned long number = strtoul(word(arguments), NULL, 0);
+	unsigned long number = strtoul(word(arguments).text, NULL, 0);
 	unsigned long last = machine_cpus(t->machine) - 1;
 	return (unsigned)(number < last ? number : last);
 }
@@ -38,7 +46,7 @@ static unsigned serving(const struct target *t)
 	return t->kd.state == KD_RUNNING ? 0 : t->kd.current;
 }
 
-static void run_stop(struct target *t, char *arguments, FILE *out)
+static void run_stop(struct target *t, const char *arguments, FILE *out)
 {
 	static const char *const types[] = {
 		[MACHINE_NONE] = "none",       [MACHINE_EXCEPTION] = "exception",
@@ -61,40 +69,41 @@ static void run_stop(struct target *t, char *arguments, FILE *out)
 	(void)fprintf(out, "\n");
 }
 
-static void run_state(struct target *t, char *arguments, FILE *out)
+static void run_state(struct target *t, const char *arguments, FILE *out)
 {
 	(void)fprintf(out, "%s ", target_state(t));
 	run_stop(t, arguments, out);
 }
 
-static void run_stats(struct target *t, char *arguments, FILE *out)
+static void run_stats(struct target *t, const char *arguments, FILE *out)
 {
 	(void)arguments;
 	target_print_stats(t, out);
 }
 
 /* \n in the text is a line's end. */
-static void run_act(struct target *t, char *arguments, FILE *out)
+static void run_act(struct target *t, const char *arguments, FILE *out)
 {
-	char *to = arguments;
-	for (const char *from = arguments; *from; from++) {
-		if (from[0] == '\\' && from[1] == 'n') {
-			*to++ = '\n';
+	char text[CONTROL_LINE_SIZE];
+	size_t length = 0;
+	for (const char *from = arguments; *from && length < sizeof(text) - 1; from++) {
+		bool line_end = from[0] == '\\' && from[1] == 'n';
+		text[length] = *from;
+		if (line_end) {
+			text[length] = '\n';
 			from++;
-		} else {
-			*to++ = *from;
 		}
+		length++;
 	}
-	*to = '\0';
-	(void)fprintf(out, machine_act(t->machine, arguments)
-				   ? "ok\n"
-				   : "error: no such action\n");
+	text[length] = '\0';
+	(void)fprintf(out,
+		      machine_act(t->machine, text) ? "ok\n" : "error: no such action\n");
 }
 
-static void run_peek(struct target *t, char *arguments, FILE *out)
+static void run_peek(struct target *t, const char *arguments, FILE *out)
 {
-	uint64_t address = strtoull(word(&arguments), NULL, 16);
-	unsigned long length = strtoul(word(&arguments), NULL, 0);
+	uint64_t address = strtoull(word(&arguments).text, NULL, 16);
+	unsigned long length = strtoul(word(&arguments).text, NULL, 0);
 	if (length > PEEK_MAX)
 		length = PEEK_MAX;
 	uint8_t *bytes = malloc(length + 1);
@@ -107,7 +116,7 @@ static void run_peek(struct target *t, char *arguments, FILE *out)
 	free(bytes);
 }
 
-static void run_chain(struct target *t, char *arguments, FILE *out)
+static void run_chain(struct target *t, const char *arguments, FILE *out)
 {
 	uint64_t chain[CHAIN_MAX];
 	unsigned cpu = processor(t, &arguments);
@@ -116,17 +125,18 @@ static void run_chain(struct target *t, char *arguments, FILE *out)
 		(void)fprintf(out, "%" PRIx64 "\n", chain[i]);
 }
 
-static void run_symbol(struct target *t, char *arguments, FILE *out)
+static void run_symbol(struct target *t, const char *arguments, FILE *out)
 {
-	const char *module = word(&arguments);
-	uint64_t address = machine_symbol(t->machine, module, word(&arguments));
+	struct word module = word(&arguments);
+	struct word name = word(&arguments);
+	uint64_t address = machine_symbol(t->machine, module.text, name.text);
 	if (address == 0)
 		(void)fprintf(out, "error: no such symbol\n");
 	else
 		(void)fprintf(out, "%" PRIx64 "\n", address);
 }
 
-static void run_regs(struct target *t, char *arguments, FILE *out)
+static void run_regs(struct target *t, const char *arguments, FILE *out)
 {
 	static const char names[16][4] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp",
 					   "rsi", "rdi", "r8",	"r9",  "r10", "r11",
@@ -143,46 +153,47 @@ static void run_regs(struct target *t, char *arguments, FILE *out)
 	(void)fprintf(out, " cr3=%" PRIx64, load_le(special + SPECIAL_CR3, 8));
 	for (unsigned n = 0; n < DEBUG_REGISTERS; n++)
 		(void)fprintf(out, " dr%u=%" PRIx64, n,
-			      load_le(special + SPECIAL_DR0 + 8 * n, 8));
+			      load_le(special + SPECIAL_DR0 + sizeof(uint64_t) * n, 8));
 	(void)fprintf(out, " dr6=%" PRIx64, load_le(special + SPECIAL_DR6, 8));
 	(void)fprintf(out, " dr7=%" PRIx64 "\n", load_le(special + SPECIAL_DR7, 8));
 }
 
-static void run_instructions(struct target *t, char *arguments, FILE *out)
+static void run_instructions(struct target *t, const char *arguments, FILE *out)
 {
 	(void)fprintf(out, "%" PRIu64 "\n",
 		      machine_instructions(t->machine, processor(t, &arguments)));
 }
 
-static void run_device_reads(struct target *t, char *arguments, FILE *out)
+static void run_device_reads(struct target *t, const char *arguments, FILE *out)
 {
 	(void)arguments;
 	(void)fprintf(out, "%" PRIu64 "\n", machine_device_reads(t->machine));
 }
 
 /* Says goodbye first, as Windows does; `reboot now` is a power cut. */
-static void run_reboot(struct target *t, char *arguments, FILE *out)
+static void run_reboot(struct target *t, const char *arguments, FILE *out)
 {
-	target_reboot(t, strcmp(word(&arguments), "now") != 0, t->now_us);
+	target_reboot(t, strcmp(word(&arguments).text, "now") != 0, t->now_us);
 	(void)fprintf(out, "ok\n");
 }
 
-static void run_silence(struct target *t, char *arguments, FILE *out)
+static void run_silence(struct target *t, const char *arguments, FILE *out)
 {
-	double seconds = strtod(word(&arguments), NULL);
+	double seconds = strtod(word(&arguments).text, NULL);
 	target_silence(t, seconds > 0 ? (uint64_t)(seconds * 1e6) : 0, t->now_us);
 	(void)fprintf(out, "ok\n");
 }
 
-static void run_impair(struct target *t, char *arguments, FILE *out)
+static void run_impair(struct target *t, const char *arguments, FILE *out)
 {
 	struct impair_options options = t->options.impair;
-	for (char *setting = word(&arguments); *setting; setting = word(&arguments)) {
-		char *value = strchr(setting, '=');
+	struct word setting;
+	while ((setting = word(&arguments)).text[0] != '\0') {
+		char *value = strchr(setting.text, '=');
 		if (value)
 			*value++ = '\0';
-		if (!value || !impair_set(&options, setting, value)) {
-			(void)fprintf(out, "error: %s\n", setting);
+		if (!value || !impair_set(&options, setting.text, value)) {
+			(void)fprintf(out, "error: %s\n", setting.text);
 			return;
 		}
 	}
@@ -190,7 +201,7 @@ static void run_impair(struct target *t, char *arguments, FILE *out)
 	(void)fprintf(out, "ok\n");
 }
 
-static void run_help(struct target *t, char *arguments, FILE *out);
+static void run_help(struct target *t, const char *arguments, FILE *out);
 
 static const struct command commands[] = {
 	{ "help", "", run_help },
@@ -212,7 +223,7 @@ static const struct command commands[] = {
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-static void run_help(struct target *t, char *arguments, FILE *out)
+static void run_help(struct target *t, const char *arguments, FILE *out)
 {
 	(void)t;
 	(void)arguments;
@@ -223,13 +234,11 @@ static void run_help(struct target *t, char *arguments, FILE *out)
 void control_execute(struct target *t, const char *line, FILE *out, uint64_t now_us,
 		     bool *quit)
 {
-	char copy[CONTROL_LINE_SIZE];
-	char *arguments = copy;
-	(void)snprintf(copy, sizeof(copy), "%s", line);
-	const char *name = word(&arguments);
+	const char *arguments = line;
+	struct word name = word(&arguments);
 	t->now_us = now_us;
 	for (size_t i = 0; i < COMMANDS; i++) {
-		if (strcmp(commands[i].name, name) != 0)
+		if (strcmp(commands[i].name, name.text) != 0)
 			continue;
 		if (commands[i].run)
 			commands[i].run(t, arguments, out);

@@ -103,7 +103,7 @@ void kd_announce_reboot(struct kd *k, uint64_t now_us)
 	k->event = (struct machine_event){ .type = MACHINE_UNLOAD };
 	k->event.program_counter = 0;
 	k->event.thread = machine_kthread(k->machine, 0);
-	k->event.u.image.process = KD_NO_PROCESS;
+	k->event.u.image.base = KD_FAREWELL_BASE; /* of process 0; KD.md §2 */
 	k->owner = 0;
 	kd_report(k, &k->event, now_us);
 }

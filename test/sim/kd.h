@@ -47,7 +47,7 @@ enum {
 #define STATUS_NOT_FOUND	 UINT32_C(0xc0000225)
 #define STATUS_BREAKPOINT	 UINT32_C(0x80000003)
 #define STATUS_WAKE_DEBUGGER	 UINT32_C(0x80000007)
-#define KD_NO_PROCESS		 UINT64_MAX
+#define KD_FAREWELL_BASE	 UINT64_MAX
 
 struct kd_options {
 	uint8_t version;       /* of KDNET: decides which Windows get version tells */

@@ -105,7 +105,8 @@ unsigned kd_debug_registers_active(struct kd *k)
 /* The target that said goodbye is gone once the host lets it go. */
 static bool is_leaving(const struct kd *k)
 {
-	return k->event.type == MACHINE_UNLOAD && k->event.u.image.base == 0;
+	return k->event.type == MACHINE_UNLOAD &&
+	       k->event.u.image.base == KD_FAREWELL_BASE;
 }
 
 /* From a processor that was switched to, the way leads back to the stop's owner. */

@@ -5,6 +5,7 @@
 enum {
 	CONTEXT_FLAGS = 0x30,
 	CONTEXT_CS = 0x38,
+	CONTEXT_SEGMENTS_SIZE = 8, /* CS, DS, ES, FS of 2 bytes each */
 	CONTEXT_EFLAGS = 0x44,
 	CONTEXT_RAX = 0x78,
 	CONTEXT_RIP = 0xf8,

@@ -68,7 +68,7 @@ static void write_control_report(struct kd *k, struct writer *w,
 	wr_le16(w, (uint16_t)count);
 	wr_le16(w, REPORT_SEGMENTS | (standard ? REPORT_STANDARD_CS : 0));
 	wr_bytes(w, stream, sizeof(stream));
-	wr_bytes(w, context + CONTEXT_CS, 2 * 4); /* CS, DS, ES, FS */
+	wr_bytes(w, context + CONTEXT_CS, CONTEXT_SEGMENTS_SIZE);
 }
 
 static uint32_t new_state(const struct machine_event *event)

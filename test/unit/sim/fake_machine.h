@@ -74,8 +74,8 @@ static inline struct machine *fake_reset(unsigned cpus)
 		store_le(fake.context[i] + CONTEXT_FLAGS, 0x10001f, 4);
 		store_le(fake.context[i] + CONTEXT_CS, 0x10, 2);
 		store_le(fake.context[i] + CONTEXT_EFLAGS, 0x202, 4);
-		store_le(fake.context[i] + CONTEXT_RIP, FAKE_BASE + FAKE_CODE + 64 * i,
-			 8);
+		store_le(fake.context[i] + CONTEXT_RIP,
+			 FAKE_BASE + FAKE_CODE + UINT64_C(64) * i, 8);
 		store_le(fake.special[i] + SPECIAL_CR0, 0x80050031, 8);
 		store_le(fake.special[i] + SPECIAL_CR3, 0x1aa000, 8);
 		store_le(fake.special[i] + SPECIAL_DR6, 0xffff0ff0, 8);
@@ -259,7 +259,7 @@ uint64_t machine_debugger_data(const struct machine *m)
 uint64_t machine_kpcr(const struct machine *m, unsigned cpu)
 {
 	(void)m;
-	return UINT64_C(0xffffd00010000000) + 0x10000 * cpu;
+	return UINT64_C(0xffffd00010000000) + UINT64_C(0x10000) * cpu;
 }
 uint64_t machine_kprcb(const struct machine *m, unsigned cpu)
 {
@@ -268,7 +268,7 @@ uint64_t machine_kprcb(const struct machine *m, unsigned cpu)
 uint64_t machine_kthread(const struct machine *m, unsigned cpu)
 {
 	(void)m;
-	return UINT64_C(0xffffe00012345000) + 0x1000 * cpu;
+	return UINT64_C(0xffffe00012345000) + UINT64_C(0x1000) * cpu;
 }
 uint64_t machine_symbol(const struct machine *m, const char *module, const char *name)
 {

@@ -22,7 +22,8 @@ static void answer(struct host *h, const char *text, uint32_t prompt_length)
 	size_t length = strlen(text);
 	store_le(packet + 8, prompt_length, 4);
 	store_le(packet + 12, length, 4);
-	memcpy(packet + 16, text, length);
+	for (size_t i = 0; i < length; i++)
+		packet[16 + i] = (uint8_t)text[i];
 	host_data(h, 3, h->id, packet, 16 + length);
 	host_expect_control(h, 4, h->id);
 	h->id += 2;

@@ -34,7 +34,7 @@ static void thirty_two_fit_and_no_more(void **state)
 	(void)state;
 	host_begin(&h, &options);
 	for (uint32_t i = 0; i < 32; i++)
-		assert_int_equal(plant(&h, CODE + 0x100 + 4 * i), i + 1);
+		assert_int_equal(plant(&h, CODE + 0x100 + UINT64_C(4) * i), i + 1);
 	assert_int_equal(plant(&h, CODE + 0x300), 0);
 	assert_int_equal(planted(&h), 32);
 	assert_int_equal(restore(&h, 5), 0);

@@ -28,7 +28,8 @@ static struct machine_event event_of(const uint8_t *state_change)
 	e.u.exception.address = load_le(state_change + 48, 8);
 	e.u.exception.parameter_count = (uint32_t)load_le(state_change + 56, 4);
 	for (unsigned i = 0; i < 15; i++)
-		e.u.exception.parameters[i] = load_le(state_change + 64 + 8 * i, 8);
+		e.u.exception.parameters[i] =
+			load_le(state_change + 64 + sizeof(uint64_t) * i, 8);
 	e.u.exception.first_chance = state_change[184];
 	return e;
 }
@@ -146,8 +147,8 @@ static void the_stream_ends_where_memory_does_and_hides_own_breakpoints(void **s
 	assert_int_equal(load_le(stop + 212, 2), 16);
 	assert_int_equal(stop[216 + 5], 0x95);
 	host_continue(&h, 0, true, 0x400);
-	store_le(fake.context[0] + CONTEXT_RIP, FAKE_BASE + FAKE_PAGES * FAKE_PAGE - 6,
-		 8);
+	store_le(fake.context[0] + CONTEXT_RIP,
+		 FAKE_BASE + (uint64_t)FAKE_PAGES * FAKE_PAGE - 6, 8);
 	stop = host_stop_at(&h, fake_stop(0x80000004));
 	assert_int_equal(load_le(stop + 212, 2), 6);
 	host_free(&h);

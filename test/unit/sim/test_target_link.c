@@ -57,14 +57,15 @@ static void put(struct wire *w, uint32_t leader, uint16_t type, uint32_t id,
 	uint8_t p[LINK_HEADER_SIZE + 64] = { 0 };
 	size_t length = strlen(data);
 	uint32_t sum = 0;
-	for (size_t i = 0; i < length; i++)
+	for (size_t i = 0; i < length; i++) {
+		p[LINK_HEADER_SIZE + i] = (uint8_t)data[i];
 		sum += (uint8_t)data[i];
+	}
 	store_le(p, leader, 4);
 	store_le(p + 4, type, 2);
 	store_le(p + 6, length, 2);
 	store_le(p + 8, id, 4);
 	store_le(p + 12, sum, 4);
-	memcpy(p + LINK_HEADER_SIZE, data, length);
 	target_link_receive(&w->link, p, LINK_HEADER_SIZE + length);
 }
 
