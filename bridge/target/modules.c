@@ -269,7 +269,7 @@ static bool is_user_image(const struct kd_load_symbols *load)
 void modules_on_load(struct target *t, const struct target_stop *stop)
 {
 	const struct kd_load_symbols *load = &t->stop.change.u.load;
-	if (load->base == 0 || is_user_image(load))
+	if (load->base == 0 || kd_is_farewell(load) || is_user_image(load))
 		return;
 	breakpoint_distrust(t, load->base, load->image_size);
 	if (load->unload) {

@@ -91,10 +91,9 @@ static void describe_bugcheck(struct target *t, struct target_stop *stop)
 		       what[0] ? what : "(code not known)", stop->processor);
 }
 
-static void describe_image(struct target_stop *stop)
+static void describe_image(const struct target *t, struct target_stop *stop)
 {
-	bool farewell = stop->image.unload && stop->image.base == 0;
-	if (farewell)
+	if (kd_is_farewell(&t->stop.change.u.load))
 		(void)snprintf(stop->text, sizeof(stop->text),
 			       "The target is about to reboot or to leave");
 	else
@@ -121,7 +120,7 @@ void stop_describe(struct target *t, struct target_stop *stop)
 		describe_bugcheck(t, stop);
 		break;
 	case TARGET_STOP_LOAD:
-		describe_image(stop);
+		describe_image(t, stop);
 		break;
 	default:
 		(void)snprintf(stop->text, sizeof(stop->text),
