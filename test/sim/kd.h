@@ -126,7 +126,7 @@ void kd_tick(struct kd *k);
 /* The boot loader's file request, when options.file_io and a host ask for it. */
 void kd_boot(struct kd *k, uint64_t now_us);
 
-/* Announces that the target leaves (KD.md §2, base 0): a stop, then k->reboot. */
+/* Announces that the target leaves (KD.md §2, "about to reboot"): a stop, then k->reboot. */
 void kd_announce_reboot(struct kd *k, uint64_t now_us);
 
 /* ---- between the kd_*.c files ---- */

@@ -193,8 +193,8 @@ static void an_announced_reboot_says_goodbye_first(void **state)
 	target_reboot(h.target, true, h.now_us);
 	const uint8_t *stop = host_expect_stop(&h);
 	assert_int_equal(load_le(stop, 4), 0x3031);
-	assert_int_equal(load_le(stop + 40, 8), 0);
-	assert_int_equal(load_le(stop + 48, 8), UINT64_MAX);
+	assert_int_equal(load_le(stop + 40, 8), UINT64_MAX);
+	assert_int_equal(load_le(stop + 48, 8), 0);
 	assert_int_equal(stop[64], 1);
 	host_continue(&h, 0, false, 0x400);
 	assert_int_equal(h.target->stats.counters[STATS_REBOOTS], 1);
