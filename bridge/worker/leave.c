@@ -47,7 +47,7 @@ bool leave_target(struct session *s, bool run)
 {
 	enum kd_result result;
 
-	s->clean_due = false;
+	s->clean_due = s->clean_holds = false;
 	if (target_state(s->target) == TARGET_WAITING)
 		return true; /* the note on disk reminds us when it comes back */
 	s->busy++;
@@ -69,5 +69,7 @@ bool leave_target(struct session *s, bool run)
 
 bool leave_as_asked(struct session *s)
 {
-	return leave_target(s, s->options->disconnect == DISCONNECT_RUN || s->reclaim);
+	bool run = s->options->disconnect == DISCONNECT_RUN || s->reclaim;
+
+	return leave_target(s, run && !s->clean_holds);
 }

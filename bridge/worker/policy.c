@@ -5,22 +5,29 @@ static bool waits_for_stop(enum session_client client)
 	return client == SESSION_RUNNING || client == SESSION_AWAITING;
 }
 
-/* Load events go on, hundreds of them at a boot, but for the first with --break=load. */
+/*
+ * Load events go on, hundreds of them at a boot, but for the first with --break=load. With
+ * --break=init it is early enough, too: the break-in may be lost in a boot.
+ */
 static enum policy_action on_load(const struct policy_facts *f)
 {
-	if (!f->break_due || f->break_at != BREAK_LOAD)
+	if (!f->break_due || f->break_at == BREAK_NONE)
 		return POLICY_CONTINUE;
 	return waits_for_stop(f->client) ? POLICY_REPORT : POLICY_HOLD;
+}
+
+/* Asked for by --break=init. */
+static bool is_initial_break(const struct policy_facts *f)
+{
+	return f->kind == TARGET_STOP_BREAK_IN && f->break_due &&
+	       f->break_at == BREAK_INIT;
 }
 
 /* Nobody is there who could look at it. */
 static enum policy_action unattended(const struct policy_facts *f)
 {
 	switch (f->kind) {
-	case TARGET_STOP_BREAK_IN:
-		/* Asked for by --break=init, or late, by a client that has left. */
-		if (f->break_due && f->break_at == BREAK_INIT)
-			return POLICY_HOLD;
+	case TARGET_STOP_BREAK_IN: /* late, by a client that has left */
 		return f->disconnect == DISCONNECT_STOP ? POLICY_HOLD : POLICY_CONTINUE;
 	case TARGET_STOP_BREAKPOINT:
 	case TARGET_STOP_STEP:
@@ -46,8 +53,8 @@ enum policy_action policy_on_stop(const struct policy_facts *f)
 	if (f->client != SESSION_NOBODY)
 		return POLICY_HOLD;
 	if (f->reclaim)
-		return POLICY_CLEAN;
-	return unattended(f);
+		return is_initial_break(f) ? POLICY_CLEAN_AND_HOLD : POLICY_CLEAN;
+	return is_initial_break(f) ? POLICY_HOLD : unattended(f);
 }
 
 bool policy_breaks_in(const struct policy_facts *f)

@@ -33,11 +33,12 @@ enum session_client {
 };
 
 enum policy_action {
-	POLICY_HOLD,	 /* stays stopped, for a client that comes or asks */
-	POLICY_REPORT,	 /* tell the client that waits */
-	POLICY_CONTINUE, /* resume at once, handled */
-	POLICY_PASS_ON,	 /* resume at once, the exception is Windows' */
-	POLICY_CLEAN,	 /* remove what is left in it, then let it run */
+	POLICY_HOLD,	       /* stays stopped, for a client that comes or asks */
+	POLICY_REPORT,	       /* tell the client that waits */
+	POLICY_CONTINUE,       /* resume at once, handled */
+	POLICY_PASS_ON,	       /* resume at once, the exception is Windows' */
+	POLICY_CLEAN,	       /* remove what is left in it, then let it run */
+	POLICY_CLEAN_AND_HOLD, /* the same, but it stays stopped */
 };
 
 struct policy_facts {

@@ -23,6 +23,7 @@ struct session {
 	bool report_due;	    /* the client waits, and the target has stopped */
 	int placeholder_due;	    /* the client waits in vain: this signal, 0: none */
 	bool clean_due;		    /* what was left in the target has to go */
+	bool clean_holds;	    /* and then it stays stopped */
 	bool reclaim;		    /* an earlier run may have left something in it */
 	bool seen;		    /* a target was there before */
 	bool break_due;		    /* --break: this boot's stop is still to come */

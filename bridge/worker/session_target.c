@@ -16,7 +16,8 @@ static void on_connected(void *context, bool reboot)
 		s->break_due = s->options->break_at != BREAK_NONE;
 	s->seen = true;
 	s->noted_open = false;
-	s->reclaim = s->client == SESSION_NOBODY && leave_may_be_unclean(s);
+	/* A boot that began under our eyes has nothing of anybody's. */
+	s->reclaim = !reboot && s->client == SESSION_NOBODY && leave_may_be_unclean(s);
 	if (s->client == SESSION_PROMPT)
 		session_become(s, SESSION_PLACEHOLDER);
 	if (s->client != SESSION_NOBODY)
@@ -26,8 +27,8 @@ static void on_connected(void *context, bool reboot)
 			    reboot ? "rebooted" : "connected");
 	if (s->reclaim)
 		log_event(s->log, LOG_INFO, "reclaim",
-			  "an earlier debugger may have left breakpoints in the target: "
-			  "stopping it once to remove them");
+			  "stopping the target once, to remove what an earlier debugger "
+			  "may have left in it");
 	f = session_facts(s);
 	if (policy_breaks_in(&f))
 		target_break_in(s->target);
@@ -67,10 +68,12 @@ static void on_stopped(void *context, const struct target_stop *stop)
 	struct session *s = context;
 	struct policy_facts f = session_facts(s);
 	enum policy_action action;
+	bool holds;
 
 	f.kind = stop->kind;
 	action = policy_on_stop(&f);
-	log_event(s->log, action == POLICY_HOLD ? LOG_INFO : LOG_DEBUG, "target-stopped",
+	holds = action == POLICY_HOLD || action == POLICY_CLEAN_AND_HOLD;
+	log_event(s->log, holds ? LOG_INFO : LOG_DEBUG, "target-stopped",
 		  "the target stopped: {text}", LOG_TEXT("text", stop->text),
 		  LOG_NUMBER("cpu", stop->processor), LOG_HEX("pc", stop->pc));
 	if (action != POLICY_CONTINUE && action != POLICY_PASS_ON &&
@@ -83,7 +86,9 @@ static void on_stopped(void *context, const struct target_stop *stop)
 		s->report_due = true;
 		break;
 	case POLICY_CLEAN:
+	case POLICY_CLEAN_AND_HOLD:
 		s->clean_due = true;
+		s->clean_holds = action == POLICY_CLEAN_AND_HOLD;
 		break;
 	case POLICY_CONTINUE:
 	case POLICY_PASS_ON:

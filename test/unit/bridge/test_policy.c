@@ -103,6 +103,9 @@ static void break_at_init_stops_when_it_connects(void **state)
 	(void)state;
 	assert_true(policy_breaks_in(&f));
 	assert_int_equal(policy_on_stop(&f), POLICY_HOLD);
+	f.reclaim = true;
+	assert_int_equal(policy_on_stop(&f), POLICY_CLEAN_AND_HOLD);
+	f.reclaim = false;
 	f.break_due = false;
 	assert_false(policy_breaks_in(&f));
 	assert_int_equal(policy_on_stop(&f), POLICY_CONTINUE);
