@@ -69,7 +69,7 @@ static void take_interrupt(struct rsp *r)
 static void send_again(struct rsp *r)
 {
 	if (!r->unacked || r->resends == RSP_RESENDS_MAX ||
-	    frame_room(&r->frame) < 2 * FRAME_RESERVE)
+	    frame_room(&r->frame) < (size_t)2 * FRAME_RESERVE)
 		return;
 	r->resends++;
 	(void)frame_send(&r->frame, r->reply, r->reply_length);

@@ -135,7 +135,7 @@ static size_t run_length(const uint8_t *payload, size_t length)
 	size_t more = 0;
 	while (more < RUN_MAX && more + 1 < length && payload[more + 1] == payload[0])
 		more++;
-	while (more >= RUN_MIN && memchr("#$+-", RUN_BASE + (int)more, 4))
+	while (more >= RUN_MIN && strchr("#$+-", RUN_BASE + (int)more))
 		more--;
 	return more < RUN_MIN ? 0 : more;
 }

@@ -29,7 +29,7 @@ void reply_char(struct rsp *r, char c)
 void reply_string(struct rsp *r, const char *text)
 {
 	for (; *text != '\0'; text++)
-		reply_char(r, escape_needed((uint8_t)*text) ? '?' : *text);
+		reply_char(r, (char)(escape_needed((uint8_t)*text) ? '?' : *text));
 }
 
 void reply_number(struct rsp *r, uint64_t value, size_t digits)

@@ -41,13 +41,13 @@ enum rsp_result {
 /* One row of the register map; numbers ascend without gaps from 0. */
 struct rsp_register {
 	const char *name;
-	uint16_t bits;
 	/* One that gdb has ("uint64", "code_ptr", "i387_ext"), "vec128", or a flags type. */
 	const char *type;
 	const char *group;   /* "general", "float", "vector", "system" */
 	const char *feature; /* "org.gnu.gdb.i386.core": rows of one are neighbours */
-	bool in_g;	     /* part of `g`: rows of it come first, RSP.md §2 */
-	bool expedited;	     /* sent with each stop reply */
+	uint16_t bits;
+	bool in_g;	/* part of `g`: rows of it come first, RSP.md §2 */
+	bool expedited; /* sent with each stop reply */
 };
 
 /* A type that a register row names and gdb does not know by itself. */

@@ -42,15 +42,16 @@ static void xml_bytes(struct rsp_xml *x, const char *bytes, size_t n)
 
 void rsp_xml_markup(struct rsp_xml *x, const char *format, ...)
 {
-	va_list args, again;
+	va_list args;
 	va_start(args, format);
-	va_copy(again, args);
 	int length = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	char *out = length < 0 ? NULL : xml_room(x, (size_t)length);
-	if (out)
-		(void)vsnprintf(out, (size_t)length + 1, format, again);
-	va_end(again);
+	if (!out)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(out, (size_t)length + 1, format, args);
+	va_end(args);
 }
 
 /*

@@ -17,9 +17,9 @@ static void must(bool condition)
 }
 
 static const struct rsp_register registers[] = {
-	{ "rax", 64, "uint64", "general", "core", true, false },
-	{ "rip", 64, "code_ptr", "general", "core", true, true },
-	{ "tr", 16, "uint16", "system", "system", false, false },
+	{ "rax", "uint64", "general", "core", 64, true, false },
+	{ "rip", "code_ptr", "general", "core", 64, true, true },
+	{ "tr", "uint16", "system", "system", 16, false, false },
 };
 static const struct rsp_description table = {
 	.architecture = "i386:x86-64", .registers = registers, .count = 3, .pc = 1

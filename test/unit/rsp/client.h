@@ -60,8 +60,8 @@ static inline bool client_next(struct client_reader *r, uint8_t *out, size_t roo
 		checksum = (uint8_t)(checksum + count);
 		for (int i = 0; i < count - 29; i++) {
 			assert_true(*length < room);
-			out[*length] = out[*length - 1];
-			(*length)++;
+			uint8_t repeated = out[*length - 1];
+			out[(*length)++] = repeated;
 		}
 	}
 	assert_true(end + 2 < r->left);

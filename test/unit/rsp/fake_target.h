@@ -84,31 +84,33 @@ static const struct rsp_flags_type fake_flags_types[] = {
 	{ "i386_eflags", "org.gnu.gdb.i386.core", 4, fake_eflags },
 };
 
+#define FAKE_CODE   "org.gnu.gdb.i386.core"
+#define FAKE_SSE    "org.gnu.gdb.i386.sse"
+#define FAKE_SYSTEM "org.kdbridge.system"
 #define FAKE_GPR(n)                                                                      \
 	{                                                                                \
-		n, 64, "uint64", "general", "org.gnu.gdb.i386.core", true, false         \
+		n, "uint64", "general", FAKE_CODE, 64, true, false                       \
 	}
 #define FAKE_SEG(n)                                                                      \
 	{                                                                                \
-		n, 32, "uint32", "general", "org.gnu.gdb.i386.core", true, false         \
+		n, "uint32", "general", FAKE_CODE, 32, true, false                       \
 	}
 #define FAKE_X87(n)                                                                      \
 	{                                                                                \
-		n, 80, "i387_ext", "float", "org.gnu.gdb.i386.core", true, false         \
+		n, "i387_ext", "float", FAKE_CODE, 80, true, false                       \
 	}
 #define FAKE_CTRL(n)                                                                     \
 	{                                                                                \
-		n, 32, "uint32", "float", "org.gnu.gdb.i386.core", true, false           \
+		n, "uint32", "float", FAKE_CODE, 32, true, false                         \
 	}
 #define FAKE_XMM(n)                                                                      \
 	{                                                                                \
-		n, 128, "vec128", "vector", "org.gnu.gdb.i386.sse", true, false          \
+		n, "vec128", "vector", FAKE_SSE, 128, true, false                        \
 	}
 #define FAKE_SYS(n)                                                                      \
 	{                                                                                \
-		n, 64, "uint64", "system", "org.kdbridge.system", false, false           \
+		n, "uint64", "system", FAKE_SYSTEM, 64, false, false                     \
 	}
-#define FAKE_CODE "org.gnu.gdb.i386.core"
 
 static const struct rsp_register fake_registers[] = {
 	FAKE_GPR("rax"),
@@ -117,8 +119,8 @@ static const struct rsp_register fake_registers[] = {
 	FAKE_GPR("rdx"),
 	FAKE_GPR("rsi"),
 	FAKE_GPR("rdi"),
-	{ "rbp", 64, "data_ptr", "general", FAKE_CODE, true, true },
-	{ "rsp", 64, "data_ptr", "general", FAKE_CODE, true, true },
+	{ "rbp", "data_ptr", "general", FAKE_CODE, 64, true, true },
+	{ "rsp", "data_ptr", "general", FAKE_CODE, 64, true, true },
 	FAKE_GPR("r8"),
 	FAKE_GPR("r9"),
 	FAKE_GPR("r10"),
@@ -127,8 +129,8 @@ static const struct rsp_register fake_registers[] = {
 	FAKE_GPR("r13"),
 	FAKE_GPR("r14"),
 	FAKE_GPR("r15"),
-	{ "rip", 64, "code_ptr", "general", FAKE_CODE, true, true },
-	{ "eflags", 32, "i386_eflags", "general", FAKE_CODE, true, false },
+	{ "rip", "code_ptr", "general", FAKE_CODE, 64, true, true },
+	{ "eflags", "i386_eflags", "general", FAKE_CODE, 32, true, false },
 	FAKE_SEG("cs"),
 	FAKE_SEG("ss"),
 	FAKE_SEG("ds"),
@@ -167,10 +169,10 @@ static const struct rsp_register fake_registers[] = {
 	FAKE_XMM("xmm13"),
 	FAKE_XMM("xmm14"),
 	FAKE_XMM("xmm15"),
-	{ "mxcsr", 32, "uint32", "vector", "org.gnu.gdb.i386.sse", true, false },
+	{ "mxcsr", "uint32", "vector", "org.gnu.gdb.i386.sse", 32, true, false },
 	FAKE_SYS("cr0"),
 	FAKE_SYS("cr2"),
-	{ "tr", 16, "uint16", "system", "org.kdbridge.system", false, false },
+	{ "tr", "uint16", "system", "org.kdbridge.system", 16, false, false },
 	FAKE_SYS("cr3"),
 };
 _Static_assert(sizeof(fake_registers) / sizeof(*fake_registers) == FAKE_REGISTERS,

@@ -79,10 +79,8 @@ static size_t random_payload(uint64_t *seed, uint8_t *out, size_t room)
 		const char *piece =
 			pieces[test_random(seed) % (sizeof(pieces) / sizeof(*pieces))];
 		size_t size = strlen(piece);
-		if (size <= room - length) {
-			memcpy(out + length, piece, size);
-			length += size;
-		}
+		for (size_t i = 0; i < size && length < room; i++)
+			out[length++] = (uint8_t)piece[i];
 	}
 	for (uint64_t n = test_random(seed) % 8; n > 0 && length < room; n--) {
 		uint8_t byte = (uint8_t)test_random(seed);

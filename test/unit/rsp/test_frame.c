@@ -204,13 +204,13 @@ static void runs_of_every_length_come_back(void **state)
 {
 	(void)state;
 	struct frame *f = frame_new();
-	uint8_t payload[300], back[400];
+	uint8_t payload[300], back[400] = { 0 };
 	memset(payload, 'f', sizeof(payload));
 	for (size_t length = 0; length <= sizeof(payload); length++) {
 		assert_true(frame_send(f, payload, length));
 		struct client_reader r = { f->output + f->out_head,
 					   f->out_tail - f->out_head, 0, 0 };
-		size_t got;
+		size_t got = 0;
 		assert_true(client_next(&r, back, sizeof(back), &got));
 		assert_int_equal(got, length);
 		assert_memory_equal(back, payload, length);

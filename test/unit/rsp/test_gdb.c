@@ -12,8 +12,6 @@
 #include "rsp/listen.h"
 #include "test/unit/rsp/fake_target.h"
 
-extern char **environ;
-
 struct session {
 	struct ev_loop *loop;
 	struct rsp_listener *listener;
@@ -87,35 +85,36 @@ static void session_close(struct session *s)
 	free(s->fake);
 }
 
-/* Runs gdb with these commands and gives what it printed; free() it. */
-static char *run_gdb(struct session *s, const char *const *commands)
+static pid_t spawn_gdb(const struct session *s, const char *const *commands)
 {
-	const char *arguments[64] = { "gdb", "-nx", "-batch", "-ex" };
 	char connect[128];
-	size_t count = 4;
+	char *arguments[64] = { strdup("gdb"), strdup("-nx"), strdup("-batch") };
+	size_t count = 3;
 	(void)snprintf(connect, sizeof(connect), "target %s %s", commands[0], s->path);
-	arguments[count++] = connect;
-	for (const char *const *command = commands + 1; *command; command++) {
-		arguments[count++] = "-ex";
-		arguments[count++] = *command;
+	for (size_t i = 0; commands[i]; i++) {
+		arguments[count++] = strdup("-ex");
+		arguments[count++] = strdup(i == 0 ? connect : commands[i]);
 	}
 	posix_spawn_file_actions_t files;
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&files, 1, s->output, O_WRONLY | O_CREAT, 0600);
 	posix_spawn_file_actions_adddup2(&files, 1, 2);
-	pid_t pid;
-	char *copies[64] = { NULL };
-	for (size_t i = 0; i < count; i++)
-		copies[i] = strdup(arguments[i]);
-	assert_int_equal(posix_spawnp(&pid, "gdb", &files, NULL, copies, environ), 0);
+	pid_t pid = -1;
+	assert_int_equal(posix_spawnp(&pid, "gdb", &files, NULL, arguments, environ), 0);
 	posix_spawn_file_actions_destroy(&files);
+	for (size_t i = 0; i < count; i++)
+		free(arguments[i]);
+	return pid;
+}
 
+static void serve_until_exit(struct session *s, pid_t pid)
+{
 	ev_child_init(&s->child, on_child, pid, 0);
-	ev_child_start(s->loop, &s->child);
 	ev_timer_init(&s->limit, on_limit, 60., 0.);
 	ev_timer_init(&s->work, on_work, 0.02, 0.02);
 	s->limit.data = s->work.data = s;
+	ev_child_start(s->loop, &s->child);
 	ev_timer_start(s->loop, &s->limit);
 	ev_timer_start(s->loop, &s->work);
 	ev_run(s->loop, 0);
@@ -126,9 +125,12 @@ static char *run_gdb(struct session *s, const char *const *commands)
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
 	}
-	for (size_t i = 0; i < count; i++)
-		free(copies[i]);
+}
 
+/* Runs gdb with these commands and gives what it printed; free() it. */
+static char *run_gdb(struct session *s, const char *const *commands)
+{
+	serve_until_exit(s, spawn_gdb(s, commands));
 	FILE *file = fopen(s->output, "rb");
 	assert_non_null(file);
 	char *text = calloc(1, 0x10000);

@@ -23,6 +23,10 @@ static void ask_all(struct talk *t, const char *const *requests, size_t count,
 
 /* ---- registers ---- */
 
+/* Where they begin in `g`: eight bytes a general register, then segments and x87. */
+static const size_t rip_digits = (size_t)2 * 8 * FAKE_RIP;
+static const size_t fop_digits = (size_t)2 * (17 * 8 + 7 * 4 + 8 * 10 + 7 * 4);
+
 static size_t digits_of_g(void)
 {
 	size_t bytes = 0;
@@ -41,8 +45,8 @@ static void g_holds_its_rows_and_x_for_what_is_not_there(void **state)
 	assert_int_equal(t->reply_length, digits_of_g());
 	assert_int_equal(digits_of_g() / 2,
 			 17 * 8 + 7 * 4 + 8 * 10 + 8 * 4 + 16 * 16 + 4);
-	assert_memory_equal(t->reply + 2 * FAKE_RIP * 8, "1010000000000000", 16);
-	size_t fop = 2 * (17 * 8 + 7 * 4 + 8 * 10 + 7 * 4);
+	assert_memory_equal(t->reply + rip_digits, "1010000000000000", 16);
+	size_t fop = fop_digits;
 	assert_memory_equal(t->reply + fop, "xxxxxxxx", 8);
 	assert_int_equal(t->reply[fop - 1], '0');
 	assert_int_equal(t->reply[fop + 8], '0');
@@ -371,9 +375,9 @@ static void the_largest_binary_reply_fits(void **state)
 	rsp_reply_binary(r, "F20000;", stars, RSP_PACKET_MAX + 1);
 	struct client_reader reader = { 0 };
 	reader.pos = rsp_output(r, &reader.left);
-	uint8_t *back = malloc(TALK_ROOM);
+	uint8_t *back = calloc(1, TALK_ROOM);
 	assert_non_null(back);
-	size_t length;
+	size_t length = 0;
 	assert_true(client_next(&reader, back, TALK_ROOM, &length));
 	assert_int_equal(client_unescape(back, length), RSP_PACKET_MAX + 7);
 	free(back);

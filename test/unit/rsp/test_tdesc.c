@@ -75,7 +75,7 @@ static void names_are_escaped(void **state)
 {
 	(void)state;
 	static const struct rsp_register odd[] = {
-		{ "a<\"b", 32, "uint32", NULL, "f&", true, false },
+		{ "a<\"b", "uint32", NULL, "f&", 32, true, false },
 	};
 	struct rsp_description d = { .architecture = "x>y",
 				     .registers = odd,
