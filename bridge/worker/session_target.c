@@ -55,12 +55,15 @@ static void resume_unattended(struct session *s, bool not_handled)
 		.not_handled = not_handled,
 		.processor = stop ? stop->processor : 0,
 	};
+	enum kd_result result;
 
 	s->busy++;
-	if (target_resume(s->target, &resume) != KD_DONE)
+	result = target_resume(s->target, &resume);
+	s->busy--;
+	/* One that goes, to reboot perhaps, needs none. */
+	if (result != KD_DONE && result != KD_GONE)
 		log_event(s->log, LOG_WARN, "resume-failed",
 			  "the target did not take a resume");
-	s->busy--;
 }
 
 static void on_stopped(void *context, const struct target_stop *stop)
