@@ -161,6 +161,13 @@ static void make_tables(struct machine *m, struct cpu *c)
 	memory_put(m, tss + 0x66, 0x68, 2);
 }
 
+/* One that stands by while the processor works for a process. */
+static uint64_t idle_thread(struct machine *m, const struct cpu *c)
+{
+	bool works = process_of(m, c->number) != process_of(m, MACHINE_CPUS_MAX);
+	return works ? memory_pool(m, ETHREAD_SIZE) : c->kthread;
+}
+
 static void make_pcr(struct machine *m, struct cpu *c)
 {
 	uint64_t pcr = c->kpcr, prcb = c->kprcb;
@@ -172,7 +179,7 @@ static void make_pcr(struct machine *m, struct cpu *c)
 	memory_put(m, pcr + PCR_MAJOR_VERSION, 1, 2);
 	memory_put(m, prcb + PRCB_MXCSR, 0x1f80, 4);
 	memory_put(m, prcb + PRCB_CURRENT_THREAD, c->kthread, 8);
-	memory_put(m, prcb + PRCB_IDLE_THREAD, c->kthread, 8);
+	memory_put(m, prcb + PRCB_IDLE_THREAD, idle_thread(m, c), 8);
 	memory_put(m, prcb + PRCB_NUMBER, c->number, 4);
 	memory_put(m, prcb + PRCB_CPU_TYPE, 6, 1);
 	memory_put(m, prcb + PRCB_MHZ, 2400, 4);
