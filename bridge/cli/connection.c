@@ -148,20 +148,24 @@ static bool parse_field(struct connection *c, char *text, char *error, size_t si
 }
 
 /* Other transports of WinDbg's. */
-static const char *const transports[] = { "com:",  "usb:",  "usb3:",
-					  "1394:", "exdi:", "kdsrv:" };
+static const struct transport {
+	const char *prefix, *name;
+} transports[] = {
+	{ "com:", "a serial line" }, { "usb:", "USB" },	  { "usb3:", "USB" },
+	{ "1394:", "FireWire" },     { "exdi:", "EXDI" }, { "kdsrv:", "a KD server" },
+};
 
 static bool is_net(const char *text, char *error, size_t size)
 {
 	if (starts_with(text, "net:"))
 		return true;
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
-		if (!starts_with(text, transports[i]))
+		if (!starts_with(text, transports[i].prefix))
 			continue;
 		snprintf(error, size,
-			 "%s is not supported: set the target up for the network "
+			 "%s (%s) is not supported: set the target up for the network "
 			 "(bcdedit /dbgsettings net) and give net:port=N,key=K",
-			 transports[i]);
+			 transports[i].prefix, transports[i].name);
 		return false;
 	}
 	snprintf(error, size,
