@@ -72,7 +72,7 @@ $(O)/libkdnet.a: $(KDNET_OBJS)
 $(O)/librsp.a: $(RSP_OBJS)
 $(O)/libbridge.a: $(BRIDGE_OBJS)
 $(O)/libsim.a: $(SIM_OBJS) $(SIM_SHARED)
-$(O)/lib%.a:
+$(O)/lib%.a $(O)/fuzz/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call Q,AR $@)$(AR) rcs $@ $^
@@ -114,6 +114,25 @@ bench: all sim $(O)/pingpong
 	KDBRIDGE_BUILD=$(abspath $(O)) test/bench/run
 $(O)/pingpong: $(O)/test/bench/pingpong.o
 	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+#: make fuzz T=15     each fuzzer of test/fuzz for T seconds, with ASan and UBSan
+T        ?= 15
+FUZZ_O   := $(O)/fuzz
+FUZZERS  := $(patsubst test/fuzz/%.c,$(FUZZ_O)/%,$(wildcard test/fuzz/fuzz_*.c))
+FUZZ_LIB := $(patsubst %.c,$(FUZZ_O)/%.o,$(wildcard kdnet/*.c rsp/*.c) $(filter-out bridge/main.c,$(wildcard bridge/*/*.c)))
+FUZZ_CFLAGS = -std=c11 -D_GNU_SOURCE -DKDBRIDGE_VERSION='"$(VERSION)"' -I. -O1 -g \
+              -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -MMD -MP
+$(FUZZ_O)/%.o: %.c | $(O)/.packages
+	@mkdir -p $(@D)
+	$(call Q,CLANG $<)$(CLANG) $(FUZZ_CFLAGS) -c -o $@ $<
+$(FUZZ_O)/liball.a: $(FUZZ_LIB)
+$(FUZZ_O)/fuzz_%: $(FUZZ_O)/test/fuzz/fuzz_%.o $(FUZZ_O)/liball.a
+	$(call Q,LINK $@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(PROGRAM_LIBS)
+fuzz: $(FUZZERS)
+	@for f in $(FUZZERS); do name=$$(basename $$f); echo "  FUZZ $$name"; \
+		mkdir -p $(FUZZ_O)/corpus/$$name; \
+		(cd $(FUZZ_O) && ./$$name -max_total_time=$(T) -verbosity=0 -print_final_stats=1 \
+			corpus/$$name $(wildcard $(CURDIR)/test/fuzz/corpus/$${name#fuzz_})) || exit 1; done
 
 OWN_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 OWN_C       := $(filter %.c,$(filter-out test/sim/guest/%,$(OWN_SOURCES)))

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-from harness import BUILD, KEY, Bridge, Gdb, Sim, expect, free_udp_port, wait_for
+from harness import BUILD, KEY, ROOT, Bridge, Gdb, Sim, expect, free_udp_port, wait_for
 
 
 def run_kdbridge(*arguments, env=None):
@@ -151,9 +151,7 @@ def test_a_second_gdb_is_refused(lab):
 
 
 def test_dissect_says_when_the_key_does_not_fit(lab):
-    capture = str(BUILD.parent / "test/vectors/win10-v4.pcapng")
-    if not os.path.exists(capture):
-        capture = str(BUILD.parent.parent / "test/vectors/win10-v4.pcapng")
+    capture = str(ROOT / "test/vectors/win10-v4.pcapng")
     code, text, said = run_kdbridge("dissect", capture, "--key", "8.8.8.8")
     expect(code == 0 and "read virtual" in text, f"dissect: {said}")
     expect(len(text.splitlines()) >= 955, f"one line a datagram, not {len(text.splitlines())}")

@@ -27,21 +27,21 @@ guest: $(GUEST_FILES)
 
 $(GUEST_OUT)/%.obj: $(GUEST)/%.c $(GUEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CLANG) $(GUEST_CFLAGS) -c -o $@ $<
+	$(call Q,CLANG $<)$(CLANG) $(GUEST_CFLAGS) -c -o $@ $<
 $(GUEST_OUT)/%.obj: $(GUEST)/%.S
 	@mkdir -p $(@D)
-	$(CLANG) $(GUEST_TARGET) -c -o $@ $<
+	$(call Q,CLANG $<)$(CLANG) $(GUEST_TARGET) -c -o $@ $<
 $(GUEST_OUT)/%.lib: $(GUEST)/%.def
 	@mkdir -p $(@D)
-	$(LLVM_DLLTOOL) -m i386:x86-64 -d $< -l $@
+	$(call Q,LIB $@)$(LLVM_DLLTOOL) -m i386:x86-64 -d $< -l $@
 
 $(GUEST_OUT)/%.exe: $(GUEST_NT) $(GUEST_OUT)/hal.lib $(GUEST)/%.def
-	$(GUEST_LINK) /entry:KiSystemStartup /section:.simtab,RD /section:INIT,ERD \
+	$(call Q,PE $@)$(GUEST_LINK) /entry:KiSystemStartup /section:.simtab,RD /section:INIT,ERD \
 		/def:$(abspath $(GUEST)/$*.def) $(notdir $(GUEST_NT)) hal.lib
 $(GUEST_OUT)/%.dll: $(GUEST_OUT)/%.obj $(GUEST_OUT)/ntoskrnl.lib
-	$(GUEST_LINK) /dll /entry:HalInitSystem $(notdir $^)
+	$(call Q,PE $@)$(GUEST_LINK) /dll /entry:HalInitSystem $(notdir $^)
 $(GUEST_OUT)/%.sys: $(GUEST_OUT)/%.obj $(GUEST_OUT)/ntoskrnl.lib
-	$(GUEST_LINK) /entry:DriverEntry /section:INIT,ERD $(notdir $^)
+	$(call Q,PE $@)$(GUEST_LINK) /entry:DriverEntry /section:INIT,ERD $(notdir $^)
 
 # The machine's unit tests run these images.
 $(O)/test/unit/sim/%.o: ALL_CFLAGS += -DGUEST_IMAGES='"$(abspath $(GUEST_OUT))"'
