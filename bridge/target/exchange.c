@@ -132,23 +132,26 @@ static bool resumes(enum kd_api api)
 	       api == KD_CAUSE_BUGCHECK;
 }
 
-static bool transmit(struct target *t, const struct kd_request *request)
+/* KD_REFUSED: a guard says no. */
+static enum kd_result transmit(struct target *t, const struct kd_request *request)
 {
 	uint8_t bytes[KD_REQUEST_MAX];
 	enum kd_refusal refusal;
 	struct kd_request leveled = *request;
 	leveled.processor_level = t->stop.change.processor_level;
 	size_t length = kd_request_encode(bytes, &leveled, &t->exchange.guard, &refusal);
-	if (length == 0 || !kdnet_send(t->kdnet, KD_PACKET_MANIPULATE, bytes, length,
-				       kdnet_udp_now_us()))
-		return false;
+	if (length == 0)
+		return KD_REFUSED;
+	if (!kdnet_send(t->kdnet, KD_PACKET_MANIPULATE, bytes, length,
+			kdnet_udp_now_us()))
+		return KD_TIMED_OUT;
 	if (!kd_api_has_reply(request->api))
 		t->exchange.posted = true;
 	/* before anything can come back */
 	if (resumes(request->api))
 		target_become(t, LIFE_RUNNING);
 	target_flush(t);
-	return true;
+	return KD_DONE;
 }
 
 static enum kd_result send_request(struct target *t, const struct kd_request *request)
@@ -158,9 +161,7 @@ static enum kd_result send_request(struct target *t, const struct kd_request *re
 	if (!target_asks(t))
 		return KD_GONE;
 	enum kd_result result = make_room(t);
-	if (result != KD_DONE)
-		return result;
-	return transmit(t, request) ? KD_DONE : KD_REFUSED;
+	return result == KD_DONE ? transmit(t, request) : result;
 }
 
 static void learn_context(struct kd_guard *guard, const struct kd_reply *reply)
@@ -301,7 +302,7 @@ void exchange_on_reset(struct target *t)
 	if (x->wait != WAIT_REPLY || kdnet_send_pending(t->kdnet))
 		return;
 	if (!may_repeat(x->request->api) || x->resends++ >= RESENDS_MAX ||
-	    !transmit(t, x->request))
+	    transmit(t, x->request) != KD_DONE)
 		over(t, KD_TIMED_OUT);
 }
 

@@ -115,6 +115,8 @@ enum kd_result memory_read(struct target *t, uint64_t address, void *out, size_t
 	*done = 0;
 	if (!target_asks(t))
 		return KD_GONE;
+	if (exchange_busy(t)) /* from inside the loop: no answer, and no hole */
+		return KD_REFUSED;
 	if (is_off(t))
 		memory_cache_clear(&m->cache);
 	length = clamp_to_space(address, length);

@@ -286,6 +286,7 @@ static bool continue_goes_on(struct target *t)
 	if (breakpoint_sync(t, NULL) != KD_DONE)
 		return false;
 	t->plan.kind = PLAN_CONTINUE;
+	t->plan.skip.count = 0;
 	return resume_at_once(t, false) == KD_DONE;
 }
 
@@ -298,7 +299,7 @@ static bool is_put_off(struct target *t)
 {
 	enum { PUT_OFF_MAX = 100 };
 	return t->plan.kind == PLAN_STEP && t->plan.alone && t->stop.hit_planted &&
-	       t->stop.change.processor != t->plan.processor &&
+	       t->stop.change.processor != t->plan.processor && !t->break_in.wanted &&
 	       t->plan.put_off++ < PUT_OFF_MAX;
 }
 
@@ -310,7 +311,7 @@ static bool put_off(struct target *t)
 
 bool step_goes_on(struct target *t)
 {
-	if (!t->break_in.wanted && is_put_off(t))
+	if (is_put_off(t))
 		return put_off(t);
 	if ((t->plan.kind != PLAN_RANGE && t->plan.kind != PLAN_OFF) ||
 	    t->break_in.wanted || !stop_is_step_of(t, t->plan.processor))
@@ -327,6 +328,7 @@ void step_on_stop(struct target *t)
 		t->plan.trap_flag_processor = t->plan.processor;
 	}
 	t->plan.kind = PLAN_CONTINUE;
+	t->plan.skip.count = 0;
 }
 
 void step_swallow(struct target *t)
@@ -335,8 +337,9 @@ void step_swallow(struct target *t)
 	bool passed;
 	if (!t->stop.hit_planted)
 		result = pass_hard_breakpoint(t, false, &passed);
+	/* the step that it interrupted still starts at one that must not be hit */
 	if (result == KD_DONE)
-		result = breakpoint_sync(t, NULL);
+		result = breakpoint_sync(t, &t->plan.skip);
 	if (result == KD_DONE)
 		result = registers_write_back(t);
 	if (result == KD_DONE)

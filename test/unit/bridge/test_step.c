@@ -328,6 +328,35 @@ static void an_exception_that_is_passed_on_takes_no_trap_flag_along(void **state
 	fake_end(f);
 }
 
+/* Processor 1 meets the breakpoint again and again, until the step came. */
+static void meet_it_three_times(struct fake_target *f, bool trace)
+{
+	(void)trace;
+	if (fake_count(f, KD_CONTINUE2) > 3) {
+		fake_set_register(f, 0, FAKE_RIP, FAKE_CODE + 1);
+		fake_exception(f, 0, KD_STATUS_SINGLE_STEP);
+		return;
+	}
+	assert_int_equal(*fake_at(f, SITE), CC);
+	fake_set_register(f, 1, FAKE_RIP, SITE);
+	fake_exception(f, 1, KD_STATUS_BREAKPOINT);
+}
+
+static void hits_of_others_wait_for_the_step_of_one_alone(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(2);
+	assert_int_equal(breakpoint_insert(f->t, SITE), KD_DONE);
+	f->on_resume = meet_it_three_times;
+	assert_int_equal(target_resume(f->t, &(struct target_resume){ .kind = TARGET_STEP,
+								      .alone = true }),
+			 KD_DONE);
+	fake_spin_until(f, &f->stops, 2);
+	assert_int_equal(f->last_stop.kind, TARGET_STOP_STEP);
+	assert_int_equal(f->last_stop.processor, 0);
+	fake_end(f);
+}
+
 /* ---- another processor ---- */
 
 static void another_processor_makes_the_step(void **state)
@@ -449,6 +478,7 @@ int main(void)
 		cmocka_unit_test(a_load_stop_moves_by_itself),
 		cmocka_unit_test(an_assertion_is_passed_when_it_is_handled),
 		cmocka_unit_test(an_exception_that_is_passed_on_takes_no_trap_flag_along),
+		cmocka_unit_test(hits_of_others_wait_for_the_step_of_one_alone),
 		cmocka_unit_test(another_processor_makes_the_step),
 		cmocka_unit_test(
 			breakpoints_near_both_processors_are_planted_for_the_step),
