@@ -34,13 +34,17 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 	session_hurry(w->session);
 }
 
-static void watch_signals(struct worker *w, struct ev_loop *loop)
+static void watch_signals(struct worker *w, struct ev_loop *loop, bool stdio)
 {
 	ev_signal_init(&w->terminate, on_signal, SIGTERM);
 	ev_signal_init(&w->interrupt, on_signal, SIGINT);
 	w->terminate.data = w->interrupt.data = w;
 	ev_signal_start(loop, &w->terminate);
-	ev_signal_start(loop, &w->interrupt);
+	/* below gdb on one terminal, Ctrl-C is meant for gdb */
+	if (stdio)
+		signal(SIGINT, SIG_IGN);
+	else
+		ev_signal_start(loop, &w->interrupt);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -67,7 +71,7 @@ int worker_run(struct options *options, struct log *log)
 	connection_wipe(&options->connection);
 	if (!w.session)
 		return EXIT_RUNTIME;
-	watch_signals(&w, loop);
+	watch_signals(&w, loop, options->stdio);
 	while (!w.ending && !session_is_over(w.session)) {
 		ev_run(loop, EVRUN_ONCE);
 		session_work(w.session);

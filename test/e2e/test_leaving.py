@@ -1,7 +1,8 @@
 """Nothing of ours stays in a kernel, however a session ends."""
+import os
 import signal
 
-from harness import Bridge, Gdb, Sim, expect, free_udp_port, wait_for
+from harness import BUILD, KEY, Bridge, Gdb, Sim, expect, free_udp_port, wait_for
 
 
 def with_breakpoint(lab):
@@ -106,3 +107,19 @@ def test_on_disconnect_stop_keeps_it_stopped(lab):
     expect(gdb.value("$pc") == sim.regs(0)["rip"], "and a gdb can come back")
     gdb.run("detach")
     sim.assert_clean(running=False)
+
+
+def test_stdio_serves_gdbs_pipe_and_ctrl_c_is_gdbs(lab):
+    port = free_udp_port()
+    sim = Sim(lab, port)
+    sim.connect()
+    gdb = Gdb(lab)
+    gdb.run(f"target remote | {BUILD}/kdbridge --stdio net:port={port},key={KEY}")
+    expect(gdb.value("$pc") == sim.regs(0)["rip"], "gdb is on the target")
+    gdb.send("continue")
+    sim.wait_state("running")
+    os.killpg(gdb.process.pid, signal.SIGINT)  # as a terminal does
+    text = gdb.finish()
+    expect("SIGINT" in text and sim.state() == "stopped", f"Ctrl-C stops the target: {text}")
+    gdb.quit()
+    sim.assert_clean()
