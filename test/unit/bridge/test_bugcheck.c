@@ -1,0 +1,86 @@
+#include "test/unit/bridge/fake_kdbg.h"
+
+static void codes_have_their_documented_names(void **state)
+{
+	(void)state;
+	assert_string_equal(bugcheck_name(0x0a), "IRQL_NOT_LESS_OR_EQUAL");
+	assert_string_equal(bugcheck_name(0x1e), "KMODE_EXCEPTION_NOT_HANDLED");
+	assert_string_equal(bugcheck_name(0xe2), "MANUALLY_INITIATED_CRASH");
+	assert_null(bugcheck_name(0));
+	assert_null(bugcheck_name(0xffffffff));
+}
+
+static void statuses_have_their_names(void **state)
+{
+	(void)state;
+	assert_string_equal(stop_status_name(0xc0000005), "STATUS_ACCESS_VIOLATION");
+	assert_string_equal(stop_status_name(0xc0000420), "STATUS_ASSERTION_FAILURE");
+	assert_null(stop_status_name(0x12345678));
+}
+
+static void the_kernels_own_words_come_first(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	fake_give_kdbg(f);
+	fake_put64(f, FAKE_BUGCHECK_DATA, 0x50);
+	fake_print(f, KD_PRINT, "*** Fatal System Error: 0x0000001e\n(0x1,0x2,0x3,0x4)");
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	char text[160];
+	bugcheck_describe(f->t, text, sizeof(text));
+	assert_non_null(strstr(text, "00000050 PAGE_FAULT_IN_NONPAGED_AREA ("));
+	fake_end(f);
+}
+
+static void a_print_will_do_where_they_cannot_be_read(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	fake_print(f, KD_PRINT, "*** Fatal System Error: 0x00abcdef\n(0x1,0x22");
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	char text[160];
+	bugcheck_describe(f->t, text, sizeof(text));
+	assert_string_equal(text,
+			    "00abcdef (no documented name) (0000000000000001, "
+			    "0000000000000022, 0000000000000000, 0000000000000000)");
+	fake_end(f);
+}
+
+static void nothing_is_said_where_nothing_is_known(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(1);
+	char text[160];
+	bugcheck_describe(f->t, text, sizeof(text));
+	assert_string_equal(text, "");
+	fake_end(f);
+}
+
+/* A flood behind the marker, and no end to it. */
+static void what_is_kept_of_the_print_is_bounded(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	fake_print(f, KD_PRINT, "*** Fatal System Error: 0x1");
+	for (int i = 0; i < 10; i++)
+		fake_print(f, KD_PRINT,
+			   "................................................");
+	fake_spin_until(f, &f->prints, 11);
+	assert_true(f->t->stop.fatal_length < sizeof(f->t->stop.fatal));
+	fake_end(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(codes_have_their_documented_names),
+		cmocka_unit_test(statuses_have_their_names),
+		cmocka_unit_test(the_kernels_own_words_come_first),
+		cmocka_unit_test(a_print_will_do_where_they_cannot_be_read),
+		cmocka_unit_test(nothing_is_said_where_nothing_is_known),
+		cmocka_unit_test(what_is_kept_of_the_print_is_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
