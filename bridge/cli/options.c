@@ -1,5 +1,6 @@
 #include "bridge/cli/options.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { DEFAULT_PORT = 1234 };
@@ -10,6 +11,7 @@ struct parser {
 	char *error;
 	size_t size;
 	enum options_result result;
+	char *argument; /* of the option at hand, in argv; NULL: it has none */
 };
 
 struct row {
@@ -18,46 +20,45 @@ struct row {
 	unsigned commands;
 	/* The argument's words are choices: which one goes to this int; else `parse`. */
 	size_t choice;
-	bool (*parse)(struct parser *p, char *argument);
+	bool (*parse)(struct parser *p);
 	const char *help;
 };
 
-static bool on_listen(struct parser *p, char *argument)
+static bool on_listen(struct parser *p)
 {
-	if (rsp_endpoint_parse(&p->options->listen, argument))
+	if (rsp_endpoint_parse(&p->options->listen, p->argument))
 		return true;
 	snprintf(p->error, p->size,
 		 "bad --listen: give PORT, ADDRESS:PORT, [IPV6]:PORT or unix:PATH");
 	return false;
 }
 
-static bool on_stdio(struct parser *p, char *argument)
+static bool on_stdio(struct parser *p)
 {
-	(void)argument;
 	p->options->stdio = true;
 	return true;
 }
 
-static bool on_key(struct parser *p, char *argument)
+static bool on_key(struct parser *p)
 {
-	return connection_key_text(&p->options->connection, argument, p->error, p->size);
+	return connection_key_text(&p->options->connection, p->argument, p->error,
+				   p->size);
 }
 
-static bool on_key_file(struct parser *p, char *argument)
+static bool on_key_file(struct parser *p)
 {
-	return connection_key_file(&p->options->connection, argument, p->error, p->size);
+	return connection_key_file(&p->options->connection, p->argument, p->error,
+				   p->size);
 }
 
-static bool on_help(struct parser *p, char *argument)
+static bool on_help(struct parser *p)
 {
-	(void)argument;
 	p->result = OPTIONS_HELP;
 	return true;
 }
 
-static bool on_version(struct parser *p, char *argument)
+static bool on_version(struct parser *p)
 {
-	(void)argument;
 	p->result = OPTIONS_VERSION;
 	return true;
 }
@@ -93,15 +94,17 @@ static const struct row rows[] = {
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 /* Stores which of "a|b|c" it is. */
-static bool choose(struct parser *p, const struct row *row, const char *argument)
+static bool choose(struct parser *p, const struct row *row)
 {
-	size_t length = strlen(argument);
 	const char *word = row->argument;
+
+	assert(word && p->argument);
+	size_t length = strlen(p->argument);
 
 	for (int i = 0;; i++) {
 		size_t n = strcspn(word, "|");
 
-		if (n == length && !memcmp(word, argument, n)) {
+		if (n == length && !memcmp(word, p->argument, n)) {
 			*(int *)(void *)((char *)p->options + row->choice) = i;
 			return true;
 		}
@@ -127,8 +130,9 @@ static bool parse_option(struct parser *p, char *text, char *next, int *taken)
 {
 	char *name = text + 2;
 	size_t length = strcspn(name, "=");
-	char *argument = name[length] ? name + length + 1 : NULL;
 	const struct row *row = find(p, name, length);
+
+	p->argument = name[length] ? name + length + 1 : NULL;
 
 	if (!row) {
 		snprintf(p->error, p->size,
@@ -136,20 +140,20 @@ static bool parse_option(struct parser *p, char *text, char *next, int *taken)
 			 name);
 		return false;
 	}
-	if (!row->argument && argument) {
+	if (!row->argument && p->argument) {
 		snprintf(p->error, p->size, "--%s takes no value", row->name);
 		return false;
 	}
-	if (row->argument && !argument) {
+	if (row->argument && !p->argument) {
 		if (!next) {
 			snprintf(p->error, p->size, "--%s needs a value: %s", row->name,
 				 row->argument);
 			return false;
 		}
-		argument = next;
+		p->argument = next;
 		(*taken)++;
 	}
-	return row->parse ? row->parse(p, argument) : choose(p, row, argument);
+	return row->parse ? row->parse(p) : choose(p, row);
 }
 
 static bool parse_positional(struct parser *p, char *text)
@@ -222,7 +226,11 @@ static bool is_complete(struct parser *p)
 enum options_result options_parse(struct options *o, enum options_command command,
 				  int argc, char **argv, char *error, size_t size)
 {
-	struct parser p = { o, command, error, size, OPTIONS_GOOD };
+	struct parser p = { .options = o,
+			    .command = command,
+			    .error = error,
+			    .size = size,
+			    .result = OPTIONS_GOOD };
 
 	*o = (struct options){ .level = LOG_INFO };
 	o->listen.port = DEFAULT_PORT;

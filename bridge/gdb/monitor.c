@@ -101,10 +101,13 @@ static void print_module(struct gdb *g, const struct module *m)
 	char path[MODULE_PATH_MAX];
 	size_t i;
 
-	for (i = 0; m->path[i] && i < sizeof(path) - 1; i++)
-		path[i] = (unsigned char)m->path[i] < 0x20 || m->path[i] == 0x7f
-				  ? '?'
-				  : m->path[i];
+	for (i = 0; m->path[i] && i < sizeof(path) - 1; i++) {
+		unsigned char c = (unsigned char)m->path[i];
+
+		path[i] = m->path[i];
+		if (c < 0x20 || c == 0x7f)
+			path[i] = '?';
+	}
 	path[i] = '\0';
 	monitor_print(g, "%016" PRIx64 " %8x %s\n", m->base, m->size, path);
 }
