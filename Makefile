@@ -143,8 +143,8 @@ format:
 
 #: make lint          clang-format and clang-tidy find nothing
 lint:
-	clang-format --dry-run -Werror $(OWN_SOURCES)
-	printf '%s\n' $(OWN_C) | xargs -P2 -n1 clang-tidy --quiet --warnings-as-errors='*'
+	@clang-format --dry-run -Werror $(OWN_SOURCES)
+	@printf '%s\n' $(OWN_C) | xargs -P2 -n1 clang-tidy --quiet --warnings-as-errors='*'
 
 layers:
 	scripts/check-layers

@@ -372,7 +372,7 @@ static int open_socket(struct kdnet_udp *udp, uint16_t port)
 		udp->socket = open_v4(port);
 	if (udp->socket < 0)
 		return udp->socket;
-	union address bound;
+	union address bound = { 0 };
 	socklen_t length = sizeof(bound);
 	if (getsockname(udp->socket, &bound.any, &length) < 0)
 		return -errno;

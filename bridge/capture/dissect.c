@@ -96,7 +96,7 @@ static enum kdnet_open_result open_any(struct dissect *d, struct kdnet_datagram 
 static void learn_machine(struct session *s, const struct kdnet_datagram *got)
 {
 	struct kd_packet packet;
-	struct kd_reply reply;
+	struct kd_reply reply = { .status = KD_STATUS_UNSUCCESSFUL };
 	if (got->to_target || !kd_packet_decode(&packet, got->payload, got->length) ||
 	    !kd_packet_is_data(&packet) || packet.type != KD_PACKET_MANIPULATE ||
 	    !kd_reply_decode(&reply, s->machine, packet.data, packet.length))

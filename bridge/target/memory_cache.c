@@ -1,5 +1,6 @@
 #include "bridge/target/memory_cache.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,7 @@ static struct memory_page *find_or_add(struct memory_cache *c, uint64_t number)
 /* `n` ones from bit `from` on; n is 1 to 64 - from. */
 static uint64_t bits(size_t from, size_t n)
 {
+	assert(n > 0 && n <= WORD_BITS - from);
 	return (UINT64_MAX >> (WORD_BITS - n)) << from;
 }
 
