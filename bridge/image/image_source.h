@@ -51,7 +51,17 @@ bool image_memory_read(struct image_memory *memory, uint64_t rva, void *out,
 bool image_memory_has(const struct image_memory *memory, uint64_t rva, size_t length);
 /* What the inner source was asked for so far, in bytes. */
 uint64_t image_memory_bytes_read(const struct image_memory *memory);
-/* Did the last failed read fail by the inner source's word (begin anew later)? */
+/*
+ * Did the inner source say not now? What is missing then fails without asking, until
+ * image_memory_resume.
+ */
 bool image_memory_was_interrupted(const struct image_memory *memory);
+void image_memory_resume(struct image_memory *memory);
+/*
+ * The remembered bytes of piece `number` (IMAGE_PIECE each); NULL: not read, or zeros.
+ * *end is one past the last piece of the table.
+ */
+const uint8_t *image_memory_piece(const struct image_memory *memory, size_t number,
+				  size_t *end);
 
 #endif
