@@ -184,7 +184,7 @@ static void on_datagram(struct dissect *d, const struct pcap_packet *packet,
 {
 	enum kdnet_channel channel;
 	enum kdnet_open_result result;
-	struct kdnet_datagram got;
+	struct kdnet_datagram got = { 0 };
 	uint8_t version;
 	bool whole = kdnet_peek(sent->bytes, sent->length, &channel, &version, &result);
 	if (result == KDNET_DROP_MAGIC)
