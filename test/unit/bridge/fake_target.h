@@ -58,7 +58,7 @@ struct fake_target {
 	uint32_t last_status;
 	bool last_trace;
 	uint64_t last_dr7;
-	unsigned dr6_hits; /* in the next reports */
+	unsigned dr6_hits; /* of DR0, in the next reports */
 
 	unsigned count[FAKE_APIS];
 	uint16_t log[FAKE_LOG];
@@ -158,7 +158,7 @@ static inline void fake_report_state(struct fake_target *f, unsigned cpu, uint32
 	store_le(s + 16, FAKE_BASE + 0x3400, 8);
 	store_le(s + 24, pc, 8);
 	store_le(s + 192, 0xffff0ff0 | f->dr6_hits, 8);
-	store_le(s + 200, load_le(f->special[cpu] + 0x48, 8), 8);
+	store_le(s + 200, load_le(f->special[cpu] + 0x48, 8) | (f->dr6_hits ? 2 : 0), 8);
 	store_le(s + 208, fake_eflags(f, cpu), 4);
 	/* from the exception's address on, where that is an int3 just executed */
 	bool behind = state == KD_STATE_EXCEPTION && load_le(s + 48, 8) == pc - 1;
@@ -574,17 +574,9 @@ static inline void fake_spin_until(struct fake_target *f, const unsigned *counte
 	assert_int_equal(*counter, value);
 }
 
-/* Connected and running; nothing of a session before. */
-static inline struct fake_target *fake_start(unsigned cpus)
+/* The computer as it starts. */
+static inline void fake_set_up(struct fake_target *f, unsigned cpus)
 {
-	struct fake_target *f = calloc(1, sizeof(*f));
-	assert_non_null(f);
-	f->loop = ev_loop_new(EVFLAG_AUTO);
-	assert_non_null(f->loop);
-	struct target_options options = { .events = &fake_events, .context = f };
-	assert_int_equal(kdnet_key_parse(options.kdnet.key, "1.2.3.4"), KDNET_KEY_OK);
-	assert_int_equal(target_open(&f->t, f->loop, &options), 0);
-
 	f->cpus = cpus;
 	f->cpus_told = cpus;
 	f->machine = KD_MACHINE_AMD64;
@@ -605,6 +597,20 @@ static inline struct fake_target *fake_start(unsigned cpus)
 	f->link.on_break_in = fake_on_break_in;
 	f->link.on_reset = fake_repeat_state;
 	f->link.on_connected = fake_on_connected;
+}
+
+/* Connected and running; nothing of a session before. */
+static inline struct fake_target *fake_start(unsigned cpus)
+{
+	struct fake_target *f = calloc(1, sizeof(*f));
+	assert_non_null(f);
+	f->loop = ev_loop_new(EVFLAG_AUTO);
+	assert_non_null(f->loop);
+	struct target_options options = { .events = &fake_events, .context = f };
+	assert_int_equal(kdnet_key_parse(options.kdnet.key, "1.2.3.4"), KDNET_KEY_OK);
+	assert_int_equal(target_open(&f->t, f->loop, &options), 0);
+
+	fake_set_up(f, cpus);
 	fake_link_open(&f->link, f->loop, target_port(f->t));
 	fake_boot(&f->link, 1);
 	fake_spin_until(f, &f->connects, 1);

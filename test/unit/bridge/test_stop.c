@@ -133,7 +133,11 @@ static void the_last_word_of_a_target_is_understood(void **state)
 {
 	(void)state;
 	struct fake_target *f = fake_start(1);
-	fake_load(f, "", 0, 0, true);
+	memset(f->state, 0, sizeof(f->state));
+	store_le(f->state + 40, UINT64_MAX, 8);
+	f->state[64] = true;
+	f->state_length = FAKE_STATE_SIZE;
+	fake_report_state(f, 0, KD_STATE_LOAD_SYMBOLS, 0);
 	wait_stops(f, 1);
 	assert_int_equal(f->last_stop.kind, TARGET_STOP_LOAD);
 	assert_true(f->last_stop.image.unload);
