@@ -10,7 +10,7 @@ CFLAGS   ?= -O2 -g
 CLANG    ?= clang
 LLD_LINK ?= lld-link
 
-PROGRAM_LIBS := -lev -lsodium -lnettle -lcapstone
+PROGRAM_LIBS := -lev -lsodium -lnettle
 SIM_LIBS     := -lev -lsodium -lnettle -lunicorn
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
