@@ -1,5 +1,29 @@
 #include "bridge/gdb/gdb.h"
 #include "bridge/target/breakpoint.h"
+#include "bridge/target/watchpoint.h"
+
+/*
+ * What the debug registers can do. Reads alone are not among it: answered as not
+ * supported, which makes gdb watch for any access and look whether the value changed.
+ */
+static bool hardware_kind(enum rsp_breakpoint_type type, enum watchpoint_kind *kind)
+{
+	static const struct {
+		enum rsp_breakpoint_type type;
+		enum watchpoint_kind kind;
+	} rows[] = {
+		{ RSP_HARDWARE_BREAKPOINT, WATCHPOINT_EXECUTE },
+		{ RSP_WRITE_WATCHPOINT, WATCHPOINT_WRITE },
+		{ RSP_ACCESS_WATCHPOINT, WATCHPOINT_ACCESS },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		*kind = rows[i].kind;
+		if (rows[i].type == type)
+			return true;
+	}
+	return false;
+}
 
 /*
  * Without a target gdb's breakpoints are taken as they are: at an error it would not
@@ -10,12 +34,16 @@ enum rsp_result gdb_insert(void *context, enum rsp_breakpoint_type type, uint64_
 			   uint64_t kind)
 {
 	struct gdb *g = context;
+	enum watchpoint_kind hardware;
+	bool is_hardware = hardware_kind(type, &hardware);
 
-	(void)kind;
-	if (type != RSP_SOFTWARE_BREAKPOINT)
+	if (!is_hardware && type != RSP_SOFTWARE_BREAKPOINT)
 		return RSP_UNSUPPORTED;
 	if (!gdb_is_live(g))
 		return RSP_OK;
+	if (is_hardware)
+		return gdb_result(g,
+				  watchpoint_insert(g->target, hardware, address, kind));
 	return gdb_result(g, breakpoint_insert(g->target, address));
 }
 
@@ -24,11 +52,14 @@ enum rsp_result gdb_remove(void *context, enum rsp_breakpoint_type type, uint64_
 			   uint64_t kind)
 {
 	struct gdb *g = context;
+	enum watchpoint_kind hardware;
 	enum kd_result result;
 
-	(void)kind;
-	if (type != RSP_SOFTWARE_BREAKPOINT)
+	if (hardware_kind(type, &hardware))
+		result = watchpoint_remove(g->target, hardware, address, kind);
+	else if (type == RSP_SOFTWARE_BREAKPOINT)
+		result = breakpoint_remove(g->target, address);
+	else
 		return RSP_UNSUPPORTED;
-	result = breakpoint_remove(g->target, address);
 	return gdb_result(g, result == KD_REFUSED ? KD_DONE : result);
 }

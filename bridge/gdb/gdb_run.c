@@ -15,7 +15,9 @@ static void name_the_one(struct gdb *g, struct rsp_stop *stop)
 		return;
 	console_say(&g->console, "[kdbridge: that was processor %d]\n", stop->thread - 1);
 	stop->thread = g->alone;
-	stop->reason = RSP_STOP_PLAIN;
+	/* a watchpoint is not tied to a thread: its values are told all the same */
+	if (stop->reason != RSP_STOP_WATCH && stop->reason != RSP_STOP_AWATCH)
+		stop->reason = RSP_STOP_PLAIN;
 }
 
 /* Words before the stop itself, as gdb takes them only while it waits. */

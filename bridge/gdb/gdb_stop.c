@@ -42,6 +42,8 @@ static const struct stop_row {
 	[TARGET_STOP_BUGCHECK] = { RSP_STOP_PLAIN, GDB_SIGABRT, true },
 	[TARGET_STOP_LOAD] = { RSP_STOP_PLAIN, GDB_SIGTRAP, true },
 	[TARGET_STOP_COMMAND] = { RSP_STOP_PLAIN, GDB_SIGTRAP, true },
+	[TARGET_STOP_HARDWARE_BREAKPOINT] = { RSP_STOP_HWBREAK, GDB_SIGTRAP, false },
+	[TARGET_STOP_WATCHPOINT] = { RSP_STOP_WATCH, GDB_SIGTRAP, false },
 };
 
 struct rsp_stop gdb_stop_of(const struct target_stop *stop, const struct client *client)
@@ -51,10 +53,13 @@ struct rsp_stop gdb_stop_of(const struct target_stop *stop, const struct client 
 		.reason = row->reason,
 		.signal = (int)row->signal,
 		.thread = (int)stop->processor + 1,
+		.address = stop->watch.address,
 	};
 
 	if (stop->kind == TARGET_STOP_EXCEPTION)
 		out.signal = (int)gdb_signal_of(stop->exception.code);
+	if (out.reason == RSP_STOP_WATCH && stop->watch.access)
+		out.reason = RSP_STOP_AWATCH;
 	if (out.reason == RSP_STOP_TRACE)
 		out.reason = client->step_reason;
 	return out;

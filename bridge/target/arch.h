@@ -41,6 +41,8 @@ struct arch {
 	size_t count;
 	uint16_t pc, sp, fp, flags; /* register numbers */
 	uint16_t argument;	    /* the first one of a call in kernel code */
+	uint16_t debug;		    /* the first of DR0 to DR3 */
+	uint16_t debug_control;	    /* DR7 */
 	uint8_t breakpoint[4];	    /* the instruction */
 	size_t breakpoint_size;
 	/* IN_CONTEXT_CODED rows: from and to the context block. */

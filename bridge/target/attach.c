@@ -68,6 +68,7 @@ bool attach_first_stop(struct target *t)
 		    (!registers_known_machine(t) || release_stale_breakpoints(t));
 	if (!is_looked_at(t))
 		return false;
+	watchpoint_adopt(t);
 	/* else it is tried again at the next stop, and this one shown as it is */
 	t->attach.fresh = !done;
 	return true;

@@ -20,6 +20,7 @@
 #include "bridge/target/processors.h"
 #include "bridge/target/registers.h"
 #include "bridge/target/target.h"
+#include "bridge/target/watchpoint.h"
 #include "kdnet/udp.h"
 
 enum {
@@ -149,6 +150,8 @@ enum kd_result registers_clear_trap_flag(struct target *t, unsigned processor);
 enum kd_result registers_show_pc(struct target *t, unsigned processor, uint64_t pc);
 /* What 313C must carry: the last report's DR7, or what the user wrote. */
 uint64_t registers_dr7(struct target *t);
+/* Writes this processor's special registers back at once, if they were changed. */
+enum kd_result registers_write_special(struct target *t, unsigned processor);
 /* Is there a register map for this machine? */
 bool registers_known_machine(const struct target *t);
 
@@ -180,6 +183,7 @@ enum { BREAKPOINT_SKIPS = 2 };
 struct breakpoint_skip {
 	uint64_t address[BREAKPOINT_SKIPS];
 	size_t count;
+	unsigned slots; /* of debug registers, see watchpoint_arm */
 };
 
 /* Plants and removes what differs; those skipped are not planted now. */
@@ -202,6 +206,77 @@ void breakpoint_on_reconnect(struct target *t);
 /* Another boot: none exists, none is wanted. */
 void breakpoint_clear(struct target *t);
 void breakpoint_free(struct target *t);
+
+/* ---- watchpoint.c ---- */
+
+enum { WATCHPOINT_REGIONS = 8 };
+
+/* What the front end wants. */
+struct watchpoint_region {
+	uint64_t address;
+	uint64_t length;
+	enum watchpoint_kind kind;
+};
+
+/* A debug register. */
+struct watchpoint_slot {
+	uint64_t address;
+	uint8_t length; /* 1, 2, 4, 8; 0: it never had anything */
+	enum watchpoint_kind kind;
+	bool used;
+};
+
+/* DR0 to DR3 of a processor. */
+struct watchpoint_processor {
+	bool known;
+	bool original_known;
+	uint64_t address[WATCHPOINT_SLOTS];  /* as written */
+	uint64_t original[WATCHPOINT_SLOTS]; /* before us */
+};
+
+struct watchpoint_state {
+	struct watchpoint_region regions[WATCHPOINT_REGIONS];
+	size_t count;
+	/* Of the slots, bit for bit. */
+	unsigned owned;	  /* the fields of the stop's DR7 that are ours */
+	unsigned armed;	  /* on, as of the last resume */
+	unsigned retired; /* switched off lately: a hit may still be on its way */
+	uint64_t retired_until_us;
+	bool broken; /* a processor that came later refused: all are off */
+	struct watchpoint_slot slots[WATCHPOINT_SLOTS];
+	struct watchpoint_processor *processors;
+	unsigned processors_count;
+};
+
+/* Before a resume: processors that appeared later get the addresses, too. */
+enum kd_result watchpoint_sync(struct target *t);
+/* The DR7 to resume with, all that is wanted but those skipped; notes it as armed. */
+uint64_t watchpoint_arm(struct target *t, unsigned skipped);
+/* The target runs with what was armed. */
+void watchpoint_on_resume(struct target *t);
+/* Slots that break on the instruction at that address. */
+unsigned watchpoint_at_pc(const struct target *t, uint64_t pc);
+/* Before a resume that passes an exception on, which leaves DR7 alone. */
+enum kd_result watchpoint_pass_on(struct target *t, uint64_t dr7);
+/* Slots that the present report says were hit, by whomever they were set. */
+unsigned watchpoint_dr6(const struct target *t);
+/* Is it an instruction breakpoint of ours, which hits again when resumed as it is? */
+bool watchpoint_hit_execute(const struct target *t);
+/* Fills in kind and watch; false: it is none of ours. */
+bool watchpoint_find_hit(struct target *t, struct target_stop *stop);
+/* A hit of one that was switched off while it was on its way? */
+bool watchpoint_is_stale(const struct target *t);
+/* The first report of a session: what is on was left by a debugger before us. */
+void watchpoint_adopt(struct target *t);
+bool watchpoint_is_armed(const struct target *t);
+void watchpoint_want_none(struct target *t);
+/* DR0 to DR3 as they were, DR7 off, on every processor; nothing if they are. */
+enum kd_result watchpoint_restore(struct target *t);
+/* Another session of the same boot: what is in the processors is not known. */
+void watchpoint_on_reconnect(struct target *t);
+/* Another boot: none exists, none is wanted. */
+void watchpoint_clear(struct target *t);
+void watchpoint_free(struct target *t);
 
 /* ---- attach.c: what a session's first stop needs ---- */
 
@@ -392,6 +467,7 @@ struct target {
 	struct memory_state memory;
 	struct registers_state registers;
 	struct breakpoint_state breakpoints;
+	struct watchpoint_state watchpoints;
 	struct attach_state attach;
 	struct break_in_state break_in;
 	struct stop_state stop;

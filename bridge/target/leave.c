@@ -16,7 +16,8 @@ static enum kd_result stop_quietly(struct target *t)
 
 static bool needs_a_stop(const struct target *t)
 {
-	return breakpoint_planted_count(t) > 0 || t->plan.kind != PLAN_CONTINUE;
+	return breakpoint_planted_count(t) > 0 || watchpoint_is_armed(t) ||
+	       t->plan.kind != PLAN_CONTINUE;
 }
 
 /*
@@ -50,6 +51,7 @@ enum kd_result target_leave(struct target *t, bool run)
 	if (exchange_busy(t))
 		return KD_REFUSED;
 	breakpoint_want_none(t);
+	watchpoint_want_none(t);
 	if (t->asked.prompt)
 		(void)target_answer_prompt(t, "", 0);
 	if (t->life == LIFE_WAITING)
@@ -63,6 +65,8 @@ enum kd_result target_leave(struct target *t, bool run)
 		run = true;
 	}
 	enum kd_result result = breakpoint_sync(t, NULL);
+	if (result == KD_DONE)
+		result = watchpoint_restore(t);
 	return result == KD_DONE && run ? run_for_good(t) : result;
 }
 
@@ -73,7 +77,9 @@ enum kd_result target_reboot(struct target *t)
 	struct kd_request request = { .api = KD_REBOOT,
 				      .processor = t->stop.change.processor };
 	enum kd_result result = exchange_send(t, &request);
-	if (result == KD_DONE)
+	if (result == KD_DONE) {
 		breakpoint_clear(t);
+		watchpoint_clear(t);
+	}
 	return result;
 }

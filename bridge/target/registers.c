@@ -324,6 +324,17 @@ static enum kd_result write_special(struct target *t, unsigned processor,
 	return result;
 }
 
+enum kd_result registers_write_special(struct target *t, unsigned processor)
+{
+	struct processor_registers *p = held(t, processor);
+	if (!p)
+		return why_not_held(t);
+	if (!p->special_known ||
+	    memcmp(p->special, p->special_original, p->special_length) == 0)
+		return KD_DONE;
+	return write_special(t, processor, p);
+}
+
 static enum kd_result write_processor(struct target *t, unsigned processor,
 				      struct processor_registers *p)
 {
@@ -331,10 +342,7 @@ static enum kd_result write_processor(struct target *t, unsigned processor,
 	if (p->context_known && (p->write_context || memcmp(p->context, p->original,
 							    t->arch->context_size) != 0))
 		result = write_context(t, processor, p);
-	if (result == KD_DONE && p->special_known &&
-	    memcmp(p->special, p->special_original, p->special_length) != 0)
-		result = write_special(t, processor, p);
-	return result;
+	return result == KD_DONE ? registers_write_special(t, processor) : result;
 }
 
 enum kd_result registers_write_back(struct target *t)

@@ -42,8 +42,8 @@ enum kd_result step_resume(struct target *t, bool trace, uint32_t status, uint64
 /* From a report to the next without waiting for the acknowledgement. */
 static enum kd_result resume_at_once(struct target *t, bool trace)
 {
-	struct kd_request request =
-		resume_request(t, trace, KD_DBG_CONTINUE, registers_dr7(t));
+	struct kd_request request = resume_request(t, trace, KD_DBG_CONTINUE,
+						   watchpoint_arm(t, t->plan.skip.slots));
 	return exchange_post(t, &request);
 }
 
@@ -118,12 +118,14 @@ static void skip_breakpoint_at_pc(struct target *t, unsigned processor,
 				  struct breakpoint_skip *skip)
 {
 	uint64_t pc;
-	if (!pc_of(t, processor, &pc) || !breakpoint_wanted(t, pc))
+	if (!pc_of(t, processor, &pc))
 		return;
 	/* put there by the user, who wants it to hit */
 	if (processor == t->stop.stop.processor && pc != t->stop.stop.pc)
 		return;
-	skip->address[skip->count++] = pc;
+	if (breakpoint_wanted(t, pc))
+		skip->address[skip->count++] = pc;
+	skip->slots |= watchpoint_at_pc(t, pc);
 }
 
 /* ---- another processor than the one that reported ---- */
@@ -152,7 +154,8 @@ static enum kd_result trace_other(struct target *t, unsigned owner, bool *news)
 {
 	enum kd_result result = switch_processor(t, t->plan.processor);
 	if (result == KD_DONE)
-		result = step_resume(t, true, KD_DBG_CONTINUE, t->stop.change.report.dr7);
+		result = step_resume(t, true, KD_DBG_CONTINUE,
+				     watchpoint_arm(t, t->plan.skip.slots));
 	if (result == KD_DONE)
 		result = exchange_wait_report(t);
 	if (result != KD_DONE)
@@ -175,8 +178,8 @@ static enum kd_result step_other(struct target *t, const struct breakpoint_skip 
 	if (result == KD_DONE)
 		result = breakpoint_sync(t, skip);
 	if (result == KD_DONE)
-		result =
-			step_resume(t, false, KD_DBG_CONTINUE, t->stop.change.report.dr7);
+		result = step_resume(t, false, KD_DBG_CONTINUE,
+				     watchpoint_arm(t, skip->slots));
 	/* no step, and nothing ran: it is still the same stop */
 	if (result != KD_DONE && target_asks(t))
 		target_become(t, LIFE_STOPPED);
@@ -217,11 +220,13 @@ static enum kd_result resume_reporter(struct target *t, uint32_t status,
 				      const struct breakpoint_skip *skip)
 {
 	enum kd_result result = breakpoint_sync(t, skip);
+	uint64_t dr7 = watchpoint_arm(t, skip->slots);
+	if (result == KD_DONE && status == KD_DBG_NOT_HANDLED)
+		result = watchpoint_pass_on(t, dr7);
 	if (result == KD_DONE)
 		result = registers_write_back(t);
 	if (result == KD_DONE)
-		result = step_resume(t, t->plan.kind != PLAN_CONTINUE, status,
-				     registers_dr7(t));
+		result = step_resume(t, t->plan.kind != PLAN_CONTINUE, status, dr7);
 	return result;
 }
 
@@ -247,6 +252,8 @@ enum kd_result target_resume(struct target *t, const struct target_resume *resum
 		return KD_REFUSED;
 	bool passed = false;
 	enum kd_result result = step_prepare(t, resume->not_handled, &passed);
+	if (result == KD_DONE)
+		result = watchpoint_sync(t);
 	if (result != KD_DONE)
 		return result;
 
@@ -255,7 +262,7 @@ enum kd_result target_resume(struct target *t, const struct target_resume *resum
 	/* one that is passed on goes to its handler, not to the instruction at PC */
 	if (!resume->not_handled)
 		skip_breakpoint_at_pc(t, owner, &skip);
-	t->plan = plan_of(t, resume, skip.count > 0);
+	t->plan = plan_of(t, resume, skip.count > 0 || skip.slots != 0);
 	break_in_on_resume(t);
 	if (t->plan.processor != owner)
 		skip_breakpoint_at_pc(t, t->plan.processor, &skip);
@@ -275,8 +282,10 @@ enum kd_result target_resume(struct target *t, const struct target_resume *resum
 static bool range_goes_on(struct target *t)
 {
 	uint64_t pc = t->stop.change.program_counter;
-	if (!in_range(&t->plan, pc) || breakpoint_wanted(t, pc))
+	if (!in_range(&t->plan, pc) || breakpoint_wanted(t, pc) ||
+	    watchpoint_at_pc(t, pc) != 0)
 		return false;
+	t->plan.skip.slots = 0;
 	return breakpoint_sync_away_from(t, pc) == KD_DONE &&
 	       resume_at_once(t, true) == KD_DONE;
 }
@@ -286,7 +295,7 @@ static bool continue_goes_on(struct target *t)
 	if (breakpoint_sync(t, NULL) != KD_DONE)
 		return false;
 	t->plan.kind = PLAN_CONTINUE;
-	t->plan.skip.count = 0;
+	t->plan.skip = (struct breakpoint_skip){ 0 };
 	return resume_at_once(t, false) == KD_DONE;
 }
 
@@ -298,7 +307,8 @@ static bool continue_goes_on(struct target *t)
 static bool is_put_off(struct target *t)
 {
 	enum { PUT_OFF_MAX = 100 };
-	return t->plan.kind == PLAN_STEP && t->plan.alone && t->stop.hit_planted &&
+	return t->plan.kind == PLAN_STEP && t->plan.alone &&
+	       (t->stop.hit_planted || watchpoint_hit_execute(t)) &&
 	       t->stop.change.processor != t->plan.processor && !t->break_in.wanted &&
 	       t->plan.put_off++ < PUT_OFF_MAX;
 }
@@ -328,7 +338,7 @@ void step_on_stop(struct target *t)
 		t->plan.trap_flag_processor = t->plan.processor;
 	}
 	t->plan.kind = PLAN_CONTINUE;
-	t->plan.skip.count = 0;
+	t->plan.skip = (struct breakpoint_skip){ 0 };
 }
 
 void step_swallow(struct target *t)

@@ -76,10 +76,9 @@ bool stop_take_report(struct target *t)
 
 bool stop_is_step_of(const struct target *t, unsigned processor)
 {
-	enum { DR6_HITS = 0xf }; /* a debug register, and not TF alone */
 	const struct kd_state_change *change = &t->stop.change;
 	return is_exception(change, KD_STATUS_SINGLE_STEP) &&
-	       change->processor == processor && !(change->report.dr6 & DR6_HITS);
+	       change->processor == processor && !watchpoint_dr6(t);
 }
 
 /*
@@ -142,6 +141,8 @@ static enum target_stop_kind step_kind(struct target *t)
 	/* it arrived where the front end wants to stop anyway */
 	if (t->plan.kind == PLAN_RANGE && breakpoint_wanted(t, t->stop.stop.pc))
 		return TARGET_STOP_BREAKPOINT;
+	if (t->plan.kind == PLAN_RANGE && watchpoint_at_pc(t, t->stop.stop.pc))
+		return TARGET_STOP_HARDWARE_BREAKPOINT;
 	return TARGET_STOP_STEP;
 }
 
@@ -150,7 +151,10 @@ static enum target_stop_kind exception_kind(struct target *t)
 	t->stop.stop.exception = t->stop.change.u.exception;
 	if (is_exception(&t->stop.change, KD_STATUS_BREAKPOINT))
 		return breakpoint_kind(t);
-	return is_planned_step(t) ? step_kind(t) : TARGET_STOP_EXCEPTION;
+	if (is_planned_step(t))
+		return step_kind(t);
+	return watchpoint_find_hit(t, &t->stop.stop) ? t->stop.stop.kind
+						     : TARGET_STOP_EXCEPTION;
 }
 
 static void copy_printable(char *out, size_t size, const char *text, size_t length)
@@ -219,6 +223,8 @@ size_t stop_hard_breakpoint(struct target *t)
 static bool is_stale(struct target *t)
 {
 	const struct target_stop *stop = &t->stop.stop;
+	if (stop->kind == TARGET_STOP_EXCEPTION)
+		return watchpoint_is_stale(t);
 	if (stop->kind != TARGET_STOP_HARD_BREAKPOINT)
 		return false;
 	/* of ours, taken back while the target ran */

@@ -83,6 +83,14 @@ static void describe_exception(struct target_stop *stop)
 		       e->first_chance ? "first" : "second", stop->processor);
 }
 
+static void describe_watchpoint(struct target_stop *stop)
+{
+	(void)snprintf(stop->text, sizeof(stop->text),
+		       "%s %016" PRIx64 " before %016" PRIx64 " on processor %u",
+		       stop->watch.access ? "Access to" : "Write to", stop->watch.address,
+		       stop->pc, stop->processor);
+}
+
 static void describe_bugcheck(struct target *t, struct target_stop *stop)
 {
 	char what[160];
@@ -111,8 +119,12 @@ void stop_describe(struct target *t, struct target_stop *stop)
 		[TARGET_STOP_BREAK_IN] = "Break-in",
 		[TARGET_STOP_STEP] = "Step",
 		[TARGET_STOP_COMMAND] = "Command from the target",
+		[TARGET_STOP_HARDWARE_BREAKPOINT] = "Hardware breakpoint",
 	};
 	switch (stop->kind) {
+	case TARGET_STOP_WATCHPOINT:
+		describe_watchpoint(stop);
+		break;
 	case TARGET_STOP_EXCEPTION:
 		describe_exception(stop);
 		break;

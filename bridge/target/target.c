@@ -17,6 +17,7 @@ static void forget_stop(struct target *t)
 	t->memory.fetched_to = 0;
 	registers_drop(t);
 	modules_on_resume(t);
+	watchpoint_on_resume(t);
 	t->exchange.guard.contexts_fetched = 0;
 	t->exchange.guard.all_contexts_fetched = false;
 }
@@ -84,10 +85,13 @@ static void on_connected(struct target *t, const struct kdnet_event *event)
 	t->stop.change = (struct kd_state_change){ 0 };
 	modules_clear(t);
 	processors_clear(t);
-	if (event->reboot)
+	if (event->reboot) {
 		breakpoint_clear(t);
-	else
+		watchpoint_clear(t);
+	} else {
 		breakpoint_on_reconnect(t);
+		watchpoint_on_reconnect(t);
+	}
 	exchange_on_gone(t);
 	if (t->events->connected)
 		t->events->connected(t->context, event->reboot);
@@ -289,6 +293,7 @@ void target_close(struct target *t)
 	memory_cache_clear(&t->memory.cache);
 	registers_free(t);
 	breakpoint_free(t);
+	watchpoint_free(t);
 	modules_free(t);
 	free(t);
 }

@@ -45,6 +45,8 @@ enum target_stop_kind {
 	TARGET_STOP_BUGCHECK,	     /* BreakpointWithStatus for a bugcheck */
 	TARGET_STOP_LOAD,	     /* an image was loaded or unloaded */
 	TARGET_STOP_COMMAND,	     /* a command string */
+	TARGET_STOP_HARDWARE_BREAKPOINT, /* watchpoint_insert's, PC on it */
+	TARGET_STOP_WATCHPOINT,		 /* watchpoint_insert's, PC behind the access */
 };
 
 /* Why the target stands still. */
@@ -59,7 +61,11 @@ struct target_stop {
 		bool unload;
 		char path[512]; /* printable, terminated */
 	} image;		/* TARGET_STOP_LOAD */
-	char text[256];		/* one plain sentence for the user */
+	struct {
+		uint64_t address; /* within what is watched */
+		bool access;	  /* one for reads and writes */
+	} watch;		  /* TARGET_STOP_WATCHPOINT */
+	char text[256];		  /* one plain sentence for the user */
 };
 
 /*

@@ -30,6 +30,8 @@ static enum policy_action unattended(const struct policy_facts *f)
 	case TARGET_STOP_BREAK_IN: /* late, by a client that has left */
 		return f->disconnect == DISCONNECT_STOP ? POLICY_HOLD : POLICY_CONTINUE;
 	case TARGET_STOP_BREAKPOINT:
+	case TARGET_STOP_HARDWARE_BREAKPOINT:
+	case TARGET_STOP_WATCHPOINT:
 	case TARGET_STOP_STEP:
 		return POLICY_CLEAN;
 	case TARGET_STOP_EXCEPTION:

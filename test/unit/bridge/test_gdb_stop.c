@@ -24,6 +24,8 @@ static void a_stop_has_its_signal_reason_and_thread(void **state)
 		{ TARGET_STOP_BUGCHECK, RSP_STOP_PLAIN, 6 },
 		{ TARGET_STOP_LOAD, RSP_STOP_PLAIN, 5 },
 		{ TARGET_STOP_COMMAND, RSP_STOP_PLAIN, 5 },
+		{ TARGET_STOP_HARDWARE_BREAKPOINT, RSP_STOP_HWBREAK, 5 },
+		{ TARGET_STOP_WATCHPOINT, RSP_STOP_WATCH, 5 },
 	};
 
 	(void)state;

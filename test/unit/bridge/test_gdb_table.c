@@ -1,4 +1,5 @@
 #include "bridge/target/breakpoint.h"
+#include "bridge/target/watchpoint.h"
 #include "test/unit/bridge/gdb_fixture.h"
 
 static void the_stop_is_told_with_thread_and_registers(void **state)
@@ -53,6 +54,24 @@ static void breakpoints_are_wanted_and_bad_ones_refused(void **state)
 	assert_string_equal(fixture_ask(f, "z0,fffff80000001110,1"), "OK");
 	assert_false(breakpoint_wanted(f->fake->t, FAKE_CODE + 0x10));
 	assert_string_equal(fixture_ask(f, "z0,fffff80000001110,1"), "OK");
+	fixture_end(f);
+}
+
+static void hardware_ones_are_taken_but_not_reads_alone(void **state)
+{
+	struct gdb_fixture *f = fixture_start(2);
+
+	(void)state;
+	assert_string_equal(fixture_ask(f, "Z1,fffff80000001110,1"), "OK");
+	assert_string_equal(fixture_ask(f, "Z2,fffff80000001118,8"), "OK");
+	assert_string_equal(fixture_ask(f, "Z4,fffff80000001120,4"), "OK");
+	assert_string_equal(fixture_ask(f, "Z3,fffff80000001124,4"), "");
+	assert_int_equal(watchpoint_count(f->fake->t), 3);
+	assert_string_equal(fixture_ask(f, "Z2,fffff80000001128,40"), "E01");
+	assert_string_equal(fixture_ask(f, "z2,fffff80000001118,8"), "OK");
+	assert_string_equal(fixture_ask(f, "z2,fffff80000001118,8"), "OK");
+	assert_string_equal(fixture_ask(f, "z3,fffff80000001124,4"), "");
+	assert_int_equal(watchpoint_count(f->fake->t), 2);
 	fixture_end(f);
 }
 
@@ -182,6 +201,7 @@ int main(void)
 		cmocka_unit_test(registers_are_those_of_the_processor),
 		cmocka_unit_test(memory_is_read_up_to_the_hole),
 		cmocka_unit_test(breakpoints_are_wanted_and_bad_ones_refused),
+		cmocka_unit_test(hardware_ones_are_taken_but_not_reads_alone),
 		cmocka_unit_test(threads_are_processors),
 		cmocka_unit_test(the_first_thread_list_of_a_stop_costs_nothing),
 		cmocka_unit_test(a_resume_becomes_a_plan),

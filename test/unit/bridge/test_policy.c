@@ -11,7 +11,7 @@ static enum policy_action on(enum session_client client, enum target_stop_kind k
 static void a_client_that_waits_is_told_of_every_stop(void **state)
 {
 	(void)state;
-	for (int kind = TARGET_STOP_EXCEPTION; kind <= TARGET_STOP_COMMAND; kind++) {
+	for (int kind = TARGET_STOP_EXCEPTION; kind <= TARGET_STOP_WATCHPOINT; kind++) {
 		enum policy_action wanted =
 			kind == TARGET_STOP_LOAD ? POLICY_CONTINUE : POLICY_REPORT;
 
@@ -51,6 +51,7 @@ static void what_a_client_left_behind_is_cleaned_up(void **state)
 {
 	(void)state;
 	assert_int_equal(on(SESSION_NOBODY, TARGET_STOP_BREAKPOINT), POLICY_CLEAN);
+	assert_int_equal(on(SESSION_NOBODY, TARGET_STOP_WATCHPOINT), POLICY_CLEAN);
 	assert_int_equal(on(SESSION_NOBODY, TARGET_STOP_STEP), POLICY_CLEAN);
 	assert_int_equal(on(SESSION_NOBODY, TARGET_STOP_BREAK_IN), POLICY_CONTINUE);
 }

@@ -99,10 +99,10 @@ static void special_registers_are_read_modified_and_written(void **state)
 static void dr7_of_the_stop_goes_along_with_the_resume(void **state)
 {
 	(void)state;
-	struct fake_target *f = fake_start(1);
-	store_le(f->special[0] + 0x48, 0x402, 8);
-	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
-	fake_spin_until(f, &f->stops, 1);
+	struct fake_target *f = fake_start_stopped(1);
+	assert_int_equal(registers_set(f->t, 0, DR7, 0x402), KD_DONE);
+	fake_go(f, TARGET_STEP, 0);
+	assert_int_equal(f->last_dr7, 0x402);
 	fake_go(f, TARGET_STEP, 0);
 	assert_int_equal(f->last_dr7, 0x402);
 	assert_int_equal(registers_set(f->t, 0, DR7, 0x408), KD_DONE);

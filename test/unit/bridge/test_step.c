@@ -148,6 +148,8 @@ static void a_hit_of_a_debug_register_is_no_step(void **state)
 {
 	(void)state;
 	struct fake_target *f = fake_start_stopped(1);
+	enum { DR7 = 69 };
+	assert_int_equal(registers_set(f->t, 0, DR7, 0x402), KD_DONE);
 	f->on_request = hit_a_debug_register;
 	range(f, FAKE_CODE, FAKE_CODE + 10);
 	fake_spin_until(f, &f->stops, 2);
