@@ -21,7 +21,7 @@ enum {
 	NAME_LENGTH = 64, /* of a module's name, made safe */
 	ENTRY_LENGTH = NAME_LENGTH + 48,
 	ENTRIES_MAX = 8192,
-	STORES_PER_LOOK = 32, /* the directory is looked through at each of these */
+	STORES_PER_LOOK = 32,	  /* the directory is looked through at each of these */
 	ABANDONED_SECONDS = 3600, /* a file written aside that is older has no writer */
 };
 

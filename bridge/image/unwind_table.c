@@ -40,8 +40,8 @@ static void read_entries(struct reader *r, const struct pe *pe,
 		f.begin = rd_le32(r);
 		f.end = rd_le32(r);
 		f.info = rd_le32(r);
-		if (f.begin == 0 && f.end == 0)
-			continue; /* padding */
+		if (f.begin == f.end)
+			continue; /* padding, or a function that compilers left empty */
 		if (f.begin < f.end && f.end <= pe->image_size && f.info != 0 &&
 		    f.info < pe->image_size)
 			table->functions[table->count++] = f;

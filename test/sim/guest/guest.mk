@@ -43,6 +43,6 @@ $(GUEST_OUT)/%.dll: $(GUEST_OUT)/%.obj $(GUEST_OUT)/ntoskrnl.lib
 $(GUEST_OUT)/%.sys: $(GUEST_OUT)/%.obj $(GUEST_OUT)/ntoskrnl.lib
 	$(call Q,PE $@)$(GUEST_LINK) /entry:DriverEntry /section:INIT,ERD $(notdir $^)
 
-# The machine's unit tests run these images.
-$(O)/test/unit/sim/%.o: ALL_CFLAGS += -DGUEST_IMAGES='"$(abspath $(GUEST_OUT))"'
+# The machine's unit tests run these images, those of bridge/image convert them.
+$(O)/test/unit/sim/%.o $(O)/test/unit/bridge/%.o: ALL_CFLAGS += -DGUEST_IMAGES='"$(abspath $(GUEST_OUT))"'
 unit-programs: guest
