@@ -1,9 +1,10 @@
 #include "bridge/cli/options.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PORT = 1234 };
+enum { DEFAULT_PORT = 1234, DEFAULT_IMAGE_WAIT = 5, IMAGE_WAIT_MAX = 3600 };
 
 struct parser {
 	struct options *options;
@@ -51,6 +52,40 @@ static bool on_key_file(struct parser *p)
 				   p->size);
 }
 
+static bool take_directory(struct parser *p, const char *option, const char *argument,
+			   const char **directory)
+{
+	*directory = argument;
+	if (argument[0])
+		return true;
+	snprintf(p->error, p->size, "bad --%s: give a directory", option);
+	return false;
+}
+
+static bool on_image_cache(struct parser *p)
+{
+	return take_directory(p, "image-cache", p->argument, &p->options->image_cache);
+}
+
+static bool on_image_path(struct parser *p)
+{
+	return take_directory(p, "image-path", p->argument, &p->options->image_path);
+}
+
+static bool on_image_wait(struct parser *p)
+{
+	char *end;
+	unsigned long seconds = strtoul(p->argument, &end, 10);
+
+	p->options->image_wait_s = (unsigned)seconds;
+	if (p->argument[0] >= '0' && p->argument[0] <= '9' && !*end &&
+	    seconds <= IMAGE_WAIT_MAX)
+		return true;
+	snprintf(p->error, p->size, "bad --image-wait: give seconds from 0 to %d",
+		 IMAGE_WAIT_MAX);
+	return false;
+}
+
 static bool on_help(struct parser *p)
 {
 	p->result = OPTIONS_HELP;
@@ -82,6 +117,12 @@ static const struct row rows[] = {
 	  "when gdb leaves, the target runs on, or stays stopped" },
 	{ "break", "none|load|init", OPTIONS_TARGET, CHOICE(break_at),
 	  "stop each boot at its first module load, or as soon as it connects" },
+	{ "image-cache", "DIR|none", OPTIONS_TARGET, CALL(on_image_cache),
+	  "keep what gdb is shown of modules in DIR; ~/.cache/kdbridge when not given" },
+	{ "image-path", "DIR", OPTIONS_TARGET, CALL(on_image_path),
+	  "look for copies of the target's modules in DIR before reading its memory" },
+	{ "image-wait", "SECONDS", OPTIONS_TARGET, CALL(on_image_wait),
+	  "let gdb's connecting wait so long for modules; 5 when not given" },
 	{ "log-level", "error|warn|info|debug", OPTIONS_TARGET, CHOICE(level),
 	  "how much to say on stderr; info when not given" },
 	{ "log-format", "text|json", OPTIONS_TARGET, CHOICE(format),
@@ -232,7 +273,7 @@ enum options_result options_parse(struct options *o, enum options_command comman
 			    .size = size,
 			    .result = OPTIONS_GOOD };
 
-	*o = (struct options){ .level = LOG_INFO };
+	*o = (struct options){ .level = LOG_INFO, .image_wait_s = DEFAULT_IMAGE_WAIT };
 	o->listen.port = DEFAULT_PORT;
 	strcpy(o->listen.address, "127.0.0.1");
 	error[0] = '\0';

@@ -27,6 +27,10 @@ struct options {
 	const char *file; /* what dissect reads */
 	struct rsp_endpoint listen;
 	bool stdio;
+	/* Where images are kept (NULL: the usual place, "none": nowhere), where local copies
+	 * of the target's files are (may be NULL), how long a list of modules may take. */
+	const char *image_cache, *image_path;
+	unsigned image_wait_s;
 	/* enums of the choices, in the order of the words in the table */
 	int unattended, disconnect, break_at, level, format, dissect_format;
 };

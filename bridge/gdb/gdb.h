@@ -8,6 +8,8 @@
 
 #include "bridge/gdb/client.h"
 #include "bridge/gdb/console.h"
+#include "bridge/gdb/gdb_libraries.h"
+#include "bridge/gdb/images.h"
 #include "bridge/target/registers.h"
 #include "bridge/target/target.h"
 #include "rsp/rsp.h"
@@ -32,6 +34,8 @@ struct gdb_owner {
 	enum kd_result (*reboot)(void *context);
 	/* The connected client; NULL: none. */
 	struct rsp *(*client)(void *context);
+	/* Does something else come before what is done ahead of need? May be NULL. */
+	bool (*hurries)(void *context);
 };
 
 struct gdb {
@@ -45,6 +49,11 @@ struct gdb {
 	struct rsp_description description;
 	struct rsp_register registers[GDB_REGISTERS_MAX];
 
+	struct images images;
+	unsigned image_wait_s; /* so long a list of modules may take for them */
+	struct gdb_libraries libraries;
+	struct gdb_files files;
+
 	int alone;		/* the thread that gdb lets run alone, 0: all run */
 	uint64_t charged;	/* exchanges that were counted for a packet already */
 	bool threads_listed;	/* since the last stop */
@@ -54,6 +63,8 @@ struct gdb {
 /* `target` and the owner must outlive it. */
 void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owner,
 	      void *owner_context);
+
+void gdb_wipe(struct gdb *g);
 
 /* A client is there: nothing of an earlier one is left. */
 void gdb_client_begins(struct gdb *g);
@@ -66,6 +77,8 @@ extern const struct rsp_target gdb_table;
 
 /* Tells the client that the target stands at its present stop: text, then one T packet. */
 void gdb_report_stop(struct gdb *g);
+/* Tells it to read the list of modules; it resumes by itself (RSP.md §4). */
+void gdb_report_libraries(struct gdb *g);
 /* The stop that is shown when there is none: no target, or one that cannot be read. */
 void gdb_report_placeholder(struct gdb *g, int signal);
 
@@ -113,6 +126,24 @@ bool gdb_thread_alive(void *context, int thread);
 enum rsp_result gdb_stop_reason(void *context, struct rsp_stop *stop);
 enum rsp_result gdb_attach(void *context, int process, struct rsp_stop *stop);
 enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume);
+
+/* gdb_libraries.c */
+extern const char *const gdb_documents[];
+enum rsp_result gdb_document(void *context, const char *object, const char *annex,
+			     char **document, size_t *length);
+/* Does the client follow the list of modules, and has not heard of a change? */
+bool gdb_libraries_due(const struct gdb *g);
+/* It is told now that there is one. */
+void gdb_libraries_told(struct gdb *g);
+void gdb_libraries_forget(struct gdb *g);
+/* The module of that name in the list that the client has; NULL: none. */
+const struct library *gdb_library(const struct gdb *g, const char *name);
+/* The exec file of that path, the caller's; NULL: it is none, or no memory. */
+struct served_image *gdb_exec_file(const char *path);
+
+/* gdb_files.c */
+extern const struct rsp_packet gdb_packets[];
+void gdb_files_forget(struct gdb *g);
 
 /* monitor.c */
 enum rsp_result gdb_command(void *context, const char *text);

@@ -44,6 +44,21 @@ void gdb_report_stop(struct gdb *g)
 	gdb_charge(g);
 }
 
+void gdb_report_libraries(struct gdb *g)
+{
+	const struct target_stop *at = target_stopped(g->target);
+	struct rsp *r = g->owner->client(g->owner_context);
+	struct rsp_stop stop = { .reason = RSP_STOP_LIBRARY, .signal = GDB_SIGTRAP };
+
+	if (!at || !r)
+		return;
+	stop.thread = g->alone ? g->alone : (int)at->processor + 1;
+	gdb_libraries_told(g);
+	console_flush(&g->console, r);
+	rsp_stop(r, &stop);
+	gdb_charge(g);
+}
+
 void gdb_report_placeholder(struct gdb *g, int signal)
 {
 	struct rsp *r = g->owner->client(g->owner_context);

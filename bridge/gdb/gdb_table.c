@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+static bool hurries(void *context)
+{
+	const struct gdb *g = context;
+
+	return g->owner->hurries && g->owner->hurries(g->owner_context);
+}
+
 void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owner,
 	      void *owner_context)
 {
@@ -10,6 +17,23 @@ void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owne
 	g->owner = owner;
 	g->owner_context = owner_context;
 	g->client = &client_gdb;
+	g->image_wait_s = IMAGES_WAIT_S;
+	images_init(&g->images, target);
+	g->images.stop = hurries;
+	g->images.stop_context = g;
+}
+
+/* What only one client's session holds. */
+static void forget_session(struct gdb *g)
+{
+	gdb_libraries_forget(g);
+	gdb_files_forget(g);
+}
+
+void gdb_wipe(struct gdb *g)
+{
+	forget_session(g);
+	images_wipe(&g->images);
 }
 
 void gdb_client_begins(struct gdb *g)
@@ -17,6 +41,7 @@ void gdb_client_begins(struct gdb *g)
 	g->client = &client_gdb;
 	g->threads_listed = false;
 	g->locking_explained = false;
+	forget_session(g);
 	gdb_registers_init(g);
 }
 
@@ -64,6 +89,7 @@ static void on_detached(void *context, bool gone)
 {
 	struct gdb *g = context;
 
+	forget_session(g);
 	g->owner->detached(g->owner_context, gone);
 	gdb_charge(g);
 }
@@ -93,4 +119,7 @@ const struct rsp_target gdb_table = {
 	.resume = gdb_resume,
 	.interrupt = on_interrupt,
 	.command = gdb_command,
+	.document = gdb_document,
+	.documents = gdb_documents,
+	.packets = gdb_packets,
 };

@@ -433,6 +433,8 @@ struct modules_state {
 	bool walked;
 	bool refused;	  /* in this stop */
 	uint64_t leaving; /* unloaded: base, goes at the next resume; 0: none */
+	uint64_t version;
+	uint64_t last_serial;
 };
 
 void modules_on_load(struct target *t, const struct target_stop *stop);

@@ -152,6 +152,15 @@ static enum kd_result read_name(struct target *t, const uint8_t *string,
 
 /* ---- the walk ---- */
 
+/* What an event told of already is the same load of it. */
+static uint64_t serial_for(struct modules_state *m, const struct module *known,
+			   const struct module *found)
+{
+	bool same = known->serial != 0 && known->size == found->size &&
+		    strcasecmp(known->name, found->name) == 0;
+	return same ? known->serial : ++m->last_serial;
+}
+
 static enum kd_result take_entry(struct target *t, const struct entry_layout *l,
 				 const uint8_t *entry)
 {
@@ -169,8 +178,10 @@ static enum kd_result take_entry(struct target *t, const struct entry_layout *l,
 	if (result != KD_DONE)
 		return result;
 	struct module *module = find_or_add(&t->modules, found.base);
-	if (module)
+	if (module) {
+		found.serial = serial_for(&t->modules, module, &found);
 		*module = found;
+	}
 	return KD_DONE;
 }
 
@@ -248,6 +259,16 @@ enum kd_result modules_list(struct target *t, const struct module **modules,
 	return result;
 }
 
+uint64_t modules_version(const struct target *t)
+{
+	return t->modules.version;
+}
+
+bool modules_is_leaving(const struct target *t, const struct module *module)
+{
+	return t->modules.leaving != 0 && module->base == t->modules.leaving;
+}
+
 const struct module *modules_find(struct target *t, uint64_t address)
 {
 	for (size_t i = 0; i < t->modules.count; i++) {
@@ -272,6 +293,7 @@ void modules_on_load(struct target *t, const struct target_stop *stop)
 	if (load->base == 0 || kd_is_farewell(load) || is_user_image(load))
 		return;
 	breakpoint_distrust(t, load->base, load->image_size);
+	t->modules.version++;
 	if (load->unload) {
 		t->modules.leaving = load->base; /* the list still has it in this stop */
 		return;
@@ -279,10 +301,14 @@ void modules_on_load(struct target *t, const struct target_stop *stop)
 	struct module *module = find_or_add(&t->modules, load->base);
 	if (!module)
 		return;
-	*module = (struct module){ .base = load->base,
-				   .size = load->image_size,
-				   .checksum = load->checksum };
-	set_path(module, stop->image.path);
+	struct module found = { .base = load->base,
+				.size = load->image_size,
+				.checksum = load->checksum };
+	set_path(&found, stop->image.path);
+	found.serial = serial_for(&t->modules, module, &found);
+	if (found.serial == module->serial)
+		found.timestamp = module->timestamp;
+	*module = found;
 }
 
 void modules_on_resume(struct target *t)
@@ -301,6 +327,7 @@ void modules_clear(struct target *t)
 	t->modules.walked = false;
 	t->modules.refused = false;
 	t->modules.leaving = 0;
+	t->modules.version++;
 }
 
 void modules_free(struct target *t)

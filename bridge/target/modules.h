@@ -8,6 +8,7 @@ enum { MODULES_MAX = 4096, MODULE_PATH_MAX = 512 };
 
 struct module {
 	uint64_t base;
+	uint64_t serial; /* this load of it: no other one ever has that number */
 	uint32_t size;
 	uint32_t timestamp; /* 0: not known */
 	uint32_t checksum;
@@ -22,6 +23,10 @@ struct module {
  */
 enum kd_result modules_list(struct target *t, const struct module **modules,
 			    size_t *count);
+/* Changes whenever the list may have: with each load and unload, with each session. */
+uint64_t modules_version(const struct target *t);
+/* Is that one being unloaded in this stop? The list has it still. */
+bool modules_is_leaving(const struct target *t, const struct module *module);
 /* The module that holds the address among those known; NULL: none. */
 const struct module *modules_find(struct target *t, uint64_t address);
 

@@ -7,12 +7,14 @@ static bool waits_for_stop(enum session_client client)
 
 /*
  * Load events go on, hundreds of them at a boot, but for the first with --break=load. With
- * --break=init it is early enough, too: the break-in may be lost in a boot.
+ * --break=init it is early enough, too: the break-in may be lost in a boot. A client that
+ * follows the list of modules is told of each.
  */
 static enum policy_action on_load(const struct policy_facts *f)
 {
 	if (!f->break_due || f->break_at == BREAK_NONE)
-		return POLICY_CONTINUE;
+		return f->libraries && f->client == SESSION_RUNNING ? POLICY_LIBRARIES
+								    : POLICY_CONTINUE;
 	return waits_for_stop(f->client) ? POLICY_REPORT : POLICY_HOLD;
 }
 

@@ -35,6 +35,7 @@ enum session_client {
 enum policy_action {
 	POLICY_HOLD,	       /* stays stopped, for a client that comes or asks */
 	POLICY_REPORT,	       /* tell the client that waits */
+	POLICY_LIBRARIES,      /* tell it of the module only: it resumes by itself */
 	POLICY_CONTINUE,       /* resume at once, handled */
 	POLICY_PASS_ON,	       /* resume at once, the exception is Windows' */
 	POLICY_CLEAN,	       /* remove what is left in it, then let it run */
@@ -45,6 +46,7 @@ struct policy_facts {
 	enum session_client client;
 	enum options_unattended unattended;
 	enum options_disconnect disconnect;
+	bool libraries; /* the client follows the list of modules, and it changed */
 	bool break_due; /* --break: the stop of this boot is still to come */
 	enum options_break break_at;
 	bool reclaim; /* an earlier run may have left something behind */

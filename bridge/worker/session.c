@@ -1,8 +1,10 @@
 #include "bridge/worker/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bridge/worker/open.h"
 #include "bridge/worker/session_internal.h"
@@ -31,6 +33,8 @@ bool session_waits(const struct session *s)
 void session_become(struct session *s, enum session_client client)
 {
 	s->client = client;
+	if (client == SESSION_NOBODY || client == SESSION_PLACEHOLDER)
+		s->stop_owed = s->interrupted = false;
 	if (!session_waits(s)) {
 		s->report_due = false;
 		s->placeholder_due = 0;
@@ -48,6 +52,7 @@ struct policy_facts session_facts(const struct session *s)
 		.unattended = (enum options_unattended)s->options->unattended,
 		.disconnect = (enum options_disconnect)s->options->disconnect,
 		.break_at = (enum options_break)s->options->break_at,
+		.libraries = gdb_libraries_due(&s->gdb),
 		.break_due = s->break_due,
 		.reclaim = s->reclaim,
 	};
@@ -91,6 +96,11 @@ static void report(struct session *s)
 	if (target_state(s->target) != TARGET_STOPPED || !session_waits(s))
 		return;
 	session_become(s, SESSION_PROMPT);
+	if (gdb_libraries_due(&s->gdb) || !s->stop_owed) {
+		gdb_report_libraries(&s->gdb);
+		return;
+	}
+	s->stop_owed = s->interrupted = false;
 	gdb_report_stop(&s->gdb);
 }
 
@@ -140,6 +150,23 @@ static void say_listening(struct session *s)
 		  LOG_NUMBER("port", target_port(s->target)));
 }
 
+/* Without a cache every attach reads anew what it shows: worth a line, no failure. */
+static void open_images(struct session *s)
+{
+	const struct options *o = s->options;
+	const char *why = images_open(&s->gdb.images, o->image_cache, o->image_path);
+
+	s->gdb.image_wait_s = o->image_wait_s;
+	if (why)
+		log_event(s->log, LOG_WARN, "no-image-cache",
+			  "images of modules are not kept: {why}", LOG_TEXT("why", why));
+	if (o->image_path && access(o->image_path, R_OK | X_OK) != 0)
+		log_event(s->log, LOG_WARN, "no-image-path",
+			  "cannot look into --image-path {path}: {why}",
+			  LOG_TEXT("path", o->image_path),
+			  LOG_TEXT("why", strerror(errno)));
+}
+
 static bool open_all(struct session *s)
 {
 	struct rsp_listen_options listen = {
@@ -153,6 +180,7 @@ static bool open_all(struct session *s)
 	if (!s->target)
 		return false;
 	gdb_init(&s->gdb, s->target, &session_gdb_owner, s);
+	open_images(s);
 	s->listener = open_listener(s->loop, s->options, &listen, s->log);
 	if (!s->listener)
 		return false;
@@ -211,6 +239,7 @@ void session_free(struct session *s)
 	ev_idle_stop(s->loop, &s->wake);
 	if (s->listener)
 		rsp_listen_close(s->listener);
+	gdb_wipe(&s->gdb);
 	target_close(s->target);
 	free(s);
 }

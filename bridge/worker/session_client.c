@@ -79,10 +79,21 @@ static enum rsp_result await_target(struct session *s)
 		target_answer_prompt(s->target, "", 0);
 	session_become(s, SESSION_AWAITING);
 	ev_idle_start(s->loop, &s->wake);
-	s->report_due = target_state(s->target) == TARGET_STOPPED;
+	s->report_due = s->stop_owed = target_state(s->target) == TARGET_STOPPED;
 	target_break_in(s->target);
 	session_say_awaited(s);
 	return RSP_OK;
+}
+
+/*
+ * Before the target runs the client may have to read the list of modules, or it has read
+ * it and is still to hear of the stop itself. A signal would be lost on that way, and a
+ * step of one alone is gdb's own: these come first.
+ */
+static bool is_to_be_told(struct session *s, const struct target_resume *resume)
+{
+	return s->stop_owed ||
+	       (gdb_libraries_due(&s->gdb) && !resume->not_handled && !resume->alone);
 }
 
 static enum rsp_result on_resume(void *context, const struct target_resume *resume)
@@ -93,9 +104,17 @@ static enum rsp_result on_resume(void *context, const struct target_resume *resu
 	if (s->client != SESSION_PROMPT || target_state(s->target) != TARGET_STOPPED)
 		return await_target(s);
 	session_become(s, SESSION_RUNNING);
+	if (is_to_be_told(s, resume)) {
+		s->report_due = true;
+		ev_idle_start(s->loop, &s->wake);
+		return RSP_OK;
+	}
 	result = target_resume(s->target, resume);
 	/* A stop that came inside is reported by session_work: not after a sleep. */
 	ev_idle_start(s->loop, &s->wake);
+	/* a load event came before the stop that it asked for */
+	if (result == KD_DONE && s->interrupted)
+		target_break_in(s->target);
 	if (result == KD_DONE || target_state(s->target) != TARGET_STOPPED ||
 	    s->report_due)
 		return RSP_OK;
@@ -113,6 +132,7 @@ static void on_interrupt(void *context)
 		s->placeholder_due = GDB_SIGINT;
 	else
 		target_break_in(s->target);
+	s->interrupted = true;
 }
 
 static enum kd_result on_reboot(void *context)
@@ -123,6 +143,13 @@ static enum kd_result on_reboot(void *context)
 	if (result == KD_DONE)
 		session_become(s, SESSION_PLACEHOLDER);
 	return result;
+}
+
+static bool on_hurries(void *context)
+{
+	const struct session *s = context;
+
+	return gave_up(s);
 }
 
 static struct rsp *on_client(void *context)
@@ -141,6 +168,7 @@ const struct gdb_owner session_gdb_owner = {
 	.interrupt = on_interrupt,
 	.reboot = on_reboot,
 	.client = on_client,
+	.hurries = on_hurries,
 };
 
 void session_on_listen_event(void *context, enum rsp_listen_event event, const char *peer)

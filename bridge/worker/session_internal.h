@@ -21,7 +21,9 @@ struct session {
 
 	enum session_client client; /* changed by session_become alone */
 	bool report_due;	    /* the client waits, and the target has stopped */
+	bool stop_owed;		    /* it is to hear why: not of modules alone */
 	int placeholder_due;	    /* the client waits in vain: this signal, 0: none */
+	bool interrupted;	    /* it asked for a stop, and has not seen one yet */
 	bool clean_due;		    /* what was left in the target has to go */
 	bool clean_holds;	    /* and then it stays stopped */
 	bool reclaim;		    /* an earlier run may have left something in it */

@@ -80,12 +80,15 @@ static void on_stopped(void *context, const struct target_stop *stop)
 		  "the target stopped: {text}", LOG_TEXT("text", stop->text),
 		  LOG_NUMBER("cpu", stop->processor), LOG_HEX("pc", stop->pc));
 	if (action != POLICY_CONTINUE && action != POLICY_PASS_ON &&
+	    action != POLICY_LIBRARIES &&
 	    (stop->kind == TARGET_STOP_BREAK_IN || stop->kind == TARGET_STOP_LOAD))
 		s->break_due = false;
 	switch (action) {
 	case POLICY_HOLD:
 		break;
 	case POLICY_REPORT:
+	case POLICY_LIBRARIES:
+		s->stop_owed = action == POLICY_REPORT;
 		s->report_due = true;
 		break;
 	case POLICY_CLEAN:

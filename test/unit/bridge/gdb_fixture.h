@@ -147,6 +147,7 @@ static inline struct gdb_fixture *fixture_start(unsigned cpus)
 static inline void fixture_end(struct gdb_fixture *f)
 {
 	rsp_free(f->rsp);
+	gdb_wipe(&f->gdb);
 	fake_end(f->fake);
 	free(f);
 }

@@ -1,0 +1,253 @@
+#include "bridge/gdb/gdb_libraries.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/gdb/gdb.h"
+
+enum {
+	DOCUMENT_MAX = 8 << 20,
+	SECOND = 1000000,	/* microseconds */
+	FIRST_SECTION = 0x1000, /* of a module that is not served: it shows nothing */
+};
+
+static const char exec_prefix[] = "/kdbridge/";
+
+/* ---- the exec file, without which gdb loads no library ---- */
+
+static const struct exec_row {
+	uint16_t machine;
+	const char *name;
+} exec_rows[] = {
+	{ KD_MACHINE_AMD64, "amd64" },
+	{ KD_MACHINE_I386, "i386" },
+	{ KD_MACHINE_ARM64, "arm64" },
+};
+
+struct served_image *gdb_exec_file(const char *path)
+{
+	size_t prefix = strlen(exec_prefix);
+
+	if (strncmp(path, exec_prefix, prefix) != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(exec_rows) / sizeof(exec_rows[0]); i++)
+		if (!strcmp(path + prefix, exec_rows[i].name))
+			return served_image_empty(exec_rows[i].machine);
+	return NULL;
+}
+
+static const char *exec_name(const struct gdb *g)
+{
+	const struct arch *arch = target_arch(g->target);
+
+	for (size_t i = 0; i < sizeof(exec_rows) / sizeof(exec_rows[0]); i++)
+		if (exec_rows[i].machine == arch->machine)
+			return exec_rows[i].name;
+	return exec_rows[0].name;
+}
+
+static enum rsp_result make_exec_file(struct gdb *g, struct rsp_xml *x)
+{
+	rsp_xml_text(x, exec_prefix);
+	rsp_xml_text(x, exec_name(g));
+	return RSP_OK;
+}
+
+/* ---- names ---- */
+
+static uint32_t hash_of(const char *name)
+{
+	uint32_t hash = UINT32_C(2166136261);
+
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * UINT32_C(16777619);
+	return hash;
+}
+
+static const struct library *find(const struct library *list, size_t count,
+				  const char *name, uint32_t hash)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].hash == hash && !strcmp(list[i].name, name))
+			return &list[i];
+	return NULL;
+}
+
+/* As gdb on Linux opens them: absolute, slashes forward (RSP.md §2). */
+static void name_library(struct library *library, const struct module *module)
+{
+	const char *path = module->path;
+
+	snprintf(library->name, sizeof(library->name), "%s%s",
+		 path[0] == '\\' || path[0] == '/' ? "" : "/", path);
+	for (char *c = library->name; *c; c++)
+		if (*c == '\\')
+			*c = '/';
+	library->hash = hash_of(library->name);
+}
+
+static void make_unique(struct library *library, const struct library *list, size_t count)
+{
+	size_t length = strlen(library->name);
+
+	if (!find(list, count, library->name, library->hash))
+		return;
+	snprintf(library->name + length, sizeof(library->name) - length, "@%" PRIx64,
+		 library->address);
+	library->hash = hash_of(library->name);
+}
+
+/* ---- the list ---- */
+
+static void free_list(struct library *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		served_image_free(list[i].image);
+	free(list);
+}
+
+static struct library library_of(const struct image_entry *entry)
+{
+	struct library library = { .serial = entry->module.serial };
+	uint32_t first = 0;
+
+	if (entry->image) {
+		library.image = entry->image;
+		first = served_image_first_section(entry->image);
+	}
+	library.address = entry->module.base + (first ? first : FIRST_SECTION);
+	name_library(&library, &entry->module);
+	return library;
+}
+
+/* Does gdb take it for what it knows by that name, wrongly? */
+static bool conflicts(const struct gdb_libraries *l, const struct library *library)
+{
+	const struct library *known =
+		find(l->list, l->count, library->name, library->hash);
+
+	return known &&
+	       (known->serial != library->serial || known->address != library->address ||
+		!known->image != !library->image);
+}
+
+/* What is to be told now; *left_out: something must wait for the next list. */
+static struct library *make_list(struct gdb *g, size_t *count, bool *left_out)
+{
+	const struct images *images = &g->images;
+	struct library *list = calloc(images->count + 1, sizeof(*list));
+
+	*count = 0;
+	*left_out = false;
+	if (!list)
+		return NULL;
+	for (size_t i = 0; i < images->count; i++) {
+		struct library *library = &list[*count];
+
+		*library = library_of(&images->list[i]);
+		make_unique(library, list, *count);
+		if (conflicts(&g->libraries, library)) {
+			*left_out = true;
+			continue;
+		}
+		if (library->image)
+			served_image_keep(library->image);
+		(*count)++;
+	}
+	return list;
+}
+
+static uint64_t version_of(const struct gdb *g)
+{
+	return modules_version(g->target) + g->images.version;
+}
+
+static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
+{
+	struct gdb_libraries *l = &g->libraries;
+	struct library *list;
+	size_t count;
+	bool left_out;
+
+	images_sync(&g->images);
+	images_build(&g->images, (uint64_t)g->image_wait_s * SECOND);
+	list = make_list(g, &count, &left_out);
+	if (!list)
+		return RSP_ERROR;
+	free_list(l->list, l->count);
+	l->list = list;
+	l->count = count;
+	l->followed = true;
+	l->again = left_out || !gdb_is_live(g);
+	l->told = version_of(g);
+	rsp_xml_markup(x, "<library-list version=\"1.0\">\n");
+	for (size_t i = 0; i < count; i++) {
+		rsp_xml_markup(x, "<library");
+		rsp_xml_attribute(x, "name", list[i].name);
+		rsp_xml_markup(x, "><segment address=\"%#" PRIx64 "\"/></library>\n",
+			       list[i].address);
+	}
+	rsp_xml_markup(x, "</library-list>\n");
+	gdb_charge(g);
+	return RSP_OK;
+}
+
+const struct library *gdb_library(const struct gdb *g, const char *name)
+{
+	return find(g->libraries.list, g->libraries.count, name, hash_of(name));
+}
+
+bool gdb_libraries_due(const struct gdb *g)
+{
+	const struct gdb_libraries *l = &g->libraries;
+
+	return l->followed && gdb_is_live(g) && (l->again || l->told != version_of(g));
+}
+
+void gdb_libraries_told(struct gdb *g)
+{
+	g->libraries.again = false;
+	g->libraries.told = version_of(g);
+}
+
+void gdb_libraries_forget(struct gdb *g)
+{
+	free_list(g->libraries.list, g->libraries.count);
+	g->libraries = (struct gdb_libraries){ .list = NULL };
+}
+
+/* ---- the documents ---- */
+
+static const struct document_row {
+	const char *name;
+	enum rsp_result (*make)(struct gdb *g, struct rsp_xml *x);
+} document_rows[] = {
+	{ "exec-file", make_exec_file },
+	{ "libraries", make_libraries },
+};
+
+const char *const gdb_documents[] = { "exec-file", "libraries", NULL };
+
+enum rsp_result gdb_document(void *context, const char *object, const char *annex,
+			     char **document, size_t *length)
+{
+	struct gdb *g = context;
+	struct rsp_xml x = rsp_xml_init(DOCUMENT_MAX);
+	enum rsp_result result = RSP_UNSUPPORTED;
+
+	(void)annex; /* a process number, or nothing */
+	for (size_t i = 0; i < sizeof(document_rows) / sizeof(document_rows[0]); i++)
+		if (!strcmp(document_rows[i].name, object))
+			result = document_rows[i].make(g, &x);
+	if (result == RSP_OK && x.full)
+		result = RSP_ERROR;
+	if (result != RSP_OK) {
+		free(x.text);
+		return result;
+	}
+	*document = x.text;
+	*length = x.length;
+	return RSP_OK;
+}

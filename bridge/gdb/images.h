@@ -1,0 +1,64 @@
+/*
+ * Which image belongs to which module of the target: a local copy, one that an earlier
+ * session kept, or one built from the target's memory. Building asks the target for much,
+ * so it goes on only as long as its caller allows, and later from where it was.
+ */
+#ifndef BRIDGE_GDB_IMAGES_H
+#define BRIDGE_GDB_IMAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/image/image_cache.h"
+#include "bridge/image/served_image.h"
+#include "bridge/target/modules.h"
+
+enum { IMAGES_WAIT_S = 5 };
+
+enum image_state {
+	IMAGE_WAITING, /* not built yet */
+	IMAGE_READY,
+	IMAGE_UNSERVABLE, /* no PE that makes sense */
+};
+
+struct image_entry {
+	struct module module;
+	enum image_state state;
+	bool looked_up;		     /* among local copies and kept images */
+	struct served_image *image;  /* IMAGE_READY */
+	struct image_memory *memory; /* what a build that was interrupted has read */
+};
+
+struct images {
+	struct target *target;
+	struct image_cache *cache; /* NULL: nothing is kept */
+	const char *path;	   /* local copies; NULL: none */
+	struct image_entry *list;  /* in the order of the target's list */
+	size_t count, room;
+	uint64_t version; /* changes when an image becomes ready */
+	uint64_t deadline_us;
+	/* Does something else come first? Asked before each question; may be NULL. */
+	bool (*stop)(void *context);
+	void *stop_context;
+};
+
+/* Nothing is kept until images_open. */
+void images_init(struct images *images, struct target *target);
+/*
+ * The cache directory (NULL: the usual one, "none": no cache) and the directory of local
+ * copies (may be NULL; must outlive `images`). Returns why nothing can be kept, a static
+ * text; NULL: all is well.
+ */
+const char *images_open(struct images *images, const char *cache, const char *path);
+void images_wipe(struct images *images);
+
+/* Takes over the target's list of modules; those being unloaded are gone already. */
+void images_sync(struct images *images);
+/* Finds or builds what is waiting, the kernel and what is on the stack first, for at
+ * most that long. */
+void images_build(struct images *images, uint64_t budget_us);
+/* How many are still waiting. */
+size_t images_waiting(const struct images *images);
+
+#endif
