@@ -133,7 +133,7 @@ def test_a_breakpoint_is_hit_on_each_processor(lab):
     address = sim.symbol("ntoskrnl", "KeUpdateRunTime")
     gdb.run(f"break *{address:#x}")
     seen = set()
-    for _ in range(60):
+    for _ in range(500):
         text = gdb.run("continue")
         expect("Breakpoint 1," in text, f"a hit: {text}")
         expect(gdb.value("$pc") == address, "the PC is on the breakpoint")
