@@ -342,8 +342,8 @@ struct stop_state {
 	bool hit_planted;     /* it came at a breakpoint of ours that was planted */
 	bool quiet;	      /* the front end is not told */
 	bool delivering;
-	/* From "*** Fatal System Error", in pieces */
-	char fatal[192];
+	/* From "*** Fatal System Error", in pieces, to the driver at fault */
+	char fatal[384];
 	size_t fatal_length;
 };
 
@@ -367,12 +367,25 @@ bool stop_is_step_of(const struct target *t, unsigned processor);
 
 /* One sentence. */
 void stop_describe(struct target *t, struct target_stop *stop);
+
+/* ---- status_names.c ---- */
+
+/* "STATUS_ACCESS_VIOLATION"; NULL: not known. */
 const char *stop_status_name(uint32_t status);
+/* The other way, in any case and also without "STATUS_"; false: not known. */
+bool stop_status_of(const char *name, uint32_t *status);
 
 /* ---- bugcheck.c ---- */
 
-/* "0000001e KMODE_EXCEPTION_NOT_HANDLED (…, …, …, …)" of the bugcheck at hand. */
+/*
+ * "0000001e KMODE_EXCEPTION_NOT_HANDLED (…, …, …, …)" of the bugcheck at hand, and the
+ * driver at fault where the kernel printed one.
+ */
 void bugcheck_describe(struct target *t, char *out, size_t size);
+
+/* ---- bugcheck_names.c ---- */
+
+/* NULL: not documented. */
 const char *bugcheck_name(uint32_t code);
 
 /* ---- step.c ---- */

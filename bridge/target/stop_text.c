@@ -5,54 +5,6 @@
 
 /* One sentence for the user about each stop. */
 
-static const struct {
-	uint32_t code;
-	const char *name;
-} statuses[] = {
-	{ 0x40010005, "DBG_CONTROL_C" },
-	{ 0x40010006, "DBG_PRINTEXCEPTION_C" },
-	{ 0x4000001f, "STATUS_WX86_BREAKPOINT" },
-	{ 0x80000001, "STATUS_GUARD_PAGE_VIOLATION" },
-	{ 0x80000002, "STATUS_DATATYPE_MISALIGNMENT" },
-	{ 0x80000003, "STATUS_BREAKPOINT" },
-	{ 0x80000004, "STATUS_SINGLE_STEP" },
-	{ 0x80000007, "STATUS_WAKE_SYSTEM_DEBUGGER" },
-	{ 0xc0000005, "STATUS_ACCESS_VIOLATION" },
-	{ 0xc0000006, "STATUS_IN_PAGE_ERROR" },
-	{ 0xc0000008, "STATUS_INVALID_HANDLE" },
-	{ 0xc000001d, "STATUS_ILLEGAL_INSTRUCTION" },
-	{ 0xc0000025, "STATUS_NONCONTINUABLE_EXCEPTION" },
-	{ 0xc0000026, "STATUS_INVALID_DISPOSITION" },
-	{ 0xc000008c, "STATUS_ARRAY_BOUNDS_EXCEEDED" },
-	{ 0xc000008d, "STATUS_FLOAT_DENORMAL_OPERAND" },
-	{ 0xc000008e, "STATUS_FLOAT_DIVIDE_BY_ZERO" },
-	{ 0xc000008f, "STATUS_FLOAT_INEXACT_RESULT" },
-	{ 0xc0000090, "STATUS_FLOAT_INVALID_OPERATION" },
-	{ 0xc0000091, "STATUS_FLOAT_OVERFLOW" },
-	{ 0xc0000092, "STATUS_FLOAT_STACK_CHECK" },
-	{ 0xc0000093, "STATUS_FLOAT_UNDERFLOW" },
-	{ 0xc0000094, "STATUS_INTEGER_DIVIDE_BY_ZERO" },
-	{ 0xc0000095, "STATUS_INTEGER_OVERFLOW" },
-	{ 0xc0000096, "STATUS_PRIVILEGED_INSTRUCTION" },
-	{ 0xc00000fd, "STATUS_STACK_OVERFLOW" },
-	{ 0xc0000194, "STATUS_POSSIBLE_DEADLOCK" },
-	{ 0xc00002b4, "STATUS_FLOAT_MULTIPLE_FAULTS" },
-	{ 0xc00002b5, "STATUS_FLOAT_MULTIPLE_TRAPS" },
-	{ 0xc0000374, "STATUS_HEAP_CORRUPTION" },
-	{ 0xc0000409, "STATUS_STACK_BUFFER_OVERRUN" },
-	{ 0xc0000420, "STATUS_ASSERTION_FAILURE" },
-	{ 0xe06d7363, "a C++ exception" },
-};
-
-const char *stop_status_name(uint32_t status)
-{
-	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
-		if (statuses[i].code == status)
-			return statuses[i].name;
-	}
-	return NULL;
-}
-
 /* What an access violation tried, from its first two parameters. */
 static void describe_access(const struct kd_exception *e, char *out, size_t size)
 {
@@ -70,12 +22,25 @@ static void describe_access(const struct kd_exception *e, char *out, size_t size
 	(void)snprintf(out, size, " %s %016" PRIx64, tried, e->parameters[1]);
 }
 
+/* Of others what they mean depends on the code: as they are, the first few. */
+static void describe_parameters(const struct kd_exception *e, char *out, size_t size)
+{
+	enum { SHOWN = 4 };
+	size_t used = 0;
+	describe_access(e, out, size);
+	if (out[0] != '\0')
+		return;
+	for (uint32_t i = 0; i < e->parameter_count && i < SHOWN && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%" PRIx64,
+					 i == 0 ? " with " : ", ", e->parameters[i]);
+}
+
 static void describe_exception(struct target_stop *stop)
 {
 	const struct kd_exception *e = &stop->exception;
 	const char *name = stop_status_name(e->code);
-	char access[64];
-	describe_access(e, access, sizeof(access));
+	char access[96];
+	describe_parameters(e, access, sizeof(access));
 	(void)snprintf(stop->text, sizeof(stop->text),
 		       "Exception %08" PRIx32 "%s%s at %016" PRIx64
 		       "%s, %s chance, on processor %u",
@@ -93,7 +58,7 @@ static void describe_watchpoint(struct target_stop *stop)
 
 static void describe_bugcheck(struct target *t, struct target_stop *stop)
 {
-	char what[160];
+	char what[224];
 	bugcheck_describe(t, what, sizeof(what));
 	(void)snprintf(stop->text, sizeof(stop->text), "Bugcheck %s on processor %u",
 		       what[0] ? what : "(code not known)", stop->processor);

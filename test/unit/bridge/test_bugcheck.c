@@ -6,6 +6,13 @@ static void codes_have_their_documented_names(void **state)
 	assert_string_equal(bugcheck_name(0x0a), "IRQL_NOT_LESS_OR_EQUAL");
 	assert_string_equal(bugcheck_name(0x1e), "KMODE_EXCEPTION_NOT_HANDLED");
 	assert_string_equal(bugcheck_name(0xe2), "MANUALLY_INITIATED_CRASH");
+	assert_string_equal(bugcheck_name(0x01), "APC_INDEX_MISMATCH");
+	assert_string_equal(bugcheck_name(0x7e), "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED");
+	assert_string_equal(bugcheck_name(0x133), "DPC_WATCHDOG_VIOLATION");
+	assert_string_equal(bugcheck_name(0x1ca), "SYNTHETIC_WATCHDOG_TIMEOUT");
+	assert_string_equal(bugcheck_name(0x20001), "HYPERVISOR_ERROR");
+	assert_string_equal(bugcheck_name(0xdeaddead), "MANUALLY_INITIATED_CRASH1");
+	assert_null(bugcheck_name(0x9d));
 	assert_null(bugcheck_name(0));
 	assert_null(bugcheck_name(0xffffffff));
 }
@@ -16,6 +23,28 @@ static void statuses_have_their_names(void **state)
 	assert_string_equal(stop_status_name(0xc0000005), "STATUS_ACCESS_VIOLATION");
 	assert_string_equal(stop_status_name(0xc0000420), "STATUS_ASSERTION_FAILURE");
 	assert_null(stop_status_name(0x12345678));
+	uint32_t status = 0;
+	assert_true(stop_status_of("STATUS_ACCESS_VIOLATION", &status));
+	assert_int_equal(status, 0xc0000005);
+	assert_true(stop_status_of("integer_divide_by_zero", &status));
+	assert_int_equal(status, 0xc0000094);
+	assert_false(stop_status_of("STATUS_", &status));
+}
+
+static void the_driver_at_fault_is_named_where_it_was_printed(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	fake_print(f, KD_PRINT, "\n*** Fatal System Error: 0x000000d1\n   (0x1,0x2,0x3,");
+	fake_print(f, KD_PRINT, "0x4)\n\nDriver at fault: \n***  x\x01.sys - Address 5");
+	fake_print(f, KD_PRINT, "***");
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	char text[224];
+	bugcheck_describe(f->t, text, sizeof(text));
+	assert_non_null(strstr(text, "000000d1 DRIVER_IRQL_NOT_LESS_OR_EQUAL ("));
+	assert_non_null(strstr(text, "), driver at fault: x,"));
+	fake_end(f);
 }
 
 static void the_kernels_own_words_come_first(void **state)
@@ -77,6 +106,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(codes_have_their_documented_names),
 		cmocka_unit_test(statuses_have_their_names),
+		cmocka_unit_test(the_driver_at_fault_is_named_where_it_was_printed),
 		cmocka_unit_test(the_kernels_own_words_come_first),
 		cmocka_unit_test(a_print_will_do_where_they_cannot_be_read),
 		cmocka_unit_test(nothing_is_said_where_nothing_is_known),
