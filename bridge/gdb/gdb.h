@@ -136,6 +136,11 @@ bool gdb_libraries_due(const struct gdb *g);
 /* It is told now that there is one. */
 void gdb_libraries_told(struct gdb *g);
 void gdb_libraries_forget(struct gdb *g);
+/*
+ * While the client sits at its prompt: builds what its list of modules could not wait for,
+ * a second at most and only until something else comes. False: there is nothing to do.
+ */
+bool gdb_builds_ahead(struct gdb *g);
 /* The module of that name in the list that the client has; NULL: none. */
 const struct library *gdb_library(const struct gdb *g, const char *name);
 /* The exec file of that path, the caller's; NULL: it is none, or no memory. */

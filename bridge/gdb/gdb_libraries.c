@@ -122,18 +122,25 @@ static struct library library_of(const struct image_entry *entry)
 	return library;
 }
 
-/* Does gdb take it for what it knows by that name, wrongly? */
-static bool conflicts(const struct gdb_libraries *l, const struct library *library)
+/* What gdb knows by that name and would take it for, wrongly; NULL: all is well. */
+static const struct library *conflicting(const struct gdb_libraries *l,
+					 const struct library *library)
 {
 	const struct library *known =
 		find(l->list, l->count, library->name, library->hash);
 
-	return known &&
-	       (known->serial != library->serial || known->address != library->address ||
-		!known->image != !library->image);
+	if (known &&
+	    (known->serial != library->serial || known->address != library->address ||
+	     !known->image != !library->image))
+		return known;
+	return NULL;
 }
 
-/* What is to be told now; *left_out: something must wait for the next list. */
+/*
+ * What is to be told now; *left_out: something must wait for the next list. A user who
+ * looks at the list sees nothing vanish from it: a module whose image is ready now stays
+ * what it was until the next resume.
+ */
 static struct library *make_list(struct gdb *g, size_t *count, bool *left_out)
 {
 	const struct images *images = &g->images;
@@ -145,13 +152,16 @@ static struct library *make_list(struct gdb *g, size_t *count, bool *left_out)
 		return NULL;
 	for (size_t i = 0; i < images->count; i++) {
 		struct library *library = &list[*count];
+		const struct library *known;
 
 		*library = library_of(&images->list[i]);
 		make_unique(library, list, *count);
-		if (conflicts(&g->libraries, library)) {
-			*left_out = true;
+		known = conflicting(&g->libraries, library);
+		*left_out = *left_out || known;
+		if (known && !g->libraries.announced && known->serial == library->serial)
+			*library = *known;
+		else if (known)
 			continue;
-		}
 		if (library->image)
 			served_image_keep(library->image);
 		(*count)++;
@@ -172,7 +182,7 @@ static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
 	bool left_out;
 
 	images_sync(&g->images);
-	images_build(&g->images, (uint64_t)g->image_wait_s * SECOND);
+	images_build(&g->images, (uint64_t)g->image_wait_s * SECOND, false);
 	list = make_list(g, &count, &left_out);
 	if (!list)
 		return RSP_ERROR;
@@ -180,6 +190,7 @@ static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
 	l->list = list;
 	l->count = count;
 	l->followed = true;
+	l->announced = false;
 	l->again = left_out || !gdb_is_live(g);
 	l->told = version_of(g);
 	rsp_xml_markup(x, "<library-list version=\"1.0\">\n");
@@ -206,9 +217,19 @@ bool gdb_libraries_due(const struct gdb *g)
 	return l->followed && gdb_is_live(g) && (l->again || l->told != version_of(g));
 }
 
+bool gdb_builds_ahead(struct gdb *g)
+{
+	if (!g->libraries.followed || !gdb_is_live(g) || images_waiting(&g->images) == 0)
+		return false;
+	images_build(&g->images, SECOND, true);
+	gdb_charge(g);
+	return true;
+}
+
 void gdb_libraries_told(struct gdb *g)
 {
 	g->libraries.again = false;
+	g->libraries.announced = true;
 	g->libraries.told = version_of(g);
 }
 

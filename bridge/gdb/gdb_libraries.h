@@ -27,9 +27,10 @@ struct library {
 struct gdb_libraries {
 	struct library *list; /* as told last */
 	size_t count;
-	bool followed; /* the client has asked for it in this session */
-	bool again;    /* something was left out of it, or there was no target yet */
-	uint64_t told; /* the version that it knows */
+	bool followed;	/* the client has asked for it in this session */
+	bool announced; /* it was just told to read the list */
+	bool again;	/* something was left out of it, or there was no target yet */
+	uint64_t told;	/* the version that it knows */
 };
 
 struct open_file {

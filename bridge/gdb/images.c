@@ -317,12 +317,19 @@ static struct image_entry *at_address(struct images *images, uint64_t address)
 	return NULL;
 }
 
+static void build_in_time(struct images *images, struct image_entry *entry)
+{
+	if (entry->state == IMAGE_WAITING && (images->ahead || !entry->had_time) &&
+	    !must_stop(images))
+		build(images, entry);
+}
+
 static void build_at(struct images *images, uint64_t address)
 {
 	struct image_entry *entry = at_address(images, address);
 
-	if (entry && entry->state == IMAGE_WAITING && !must_stop(images))
-		build(images, entry);
+	if (entry)
+		build_in_time(images, entry);
 }
 
 /* Whatever could be a return address. */
@@ -345,20 +352,32 @@ static void build_on_stack(struct images *images)
 		build_at(images, load_le(stack + i, arch->pointer_size));
 }
 
-void images_build(struct images *images, uint64_t budget_us)
+/* Is there one that may be built now? */
+static bool has_work(const struct images *images)
+{
+	for (size_t i = 0; i < images->count; i++)
+		if (images->list[i].state == IMAGE_WAITING &&
+		    (images->ahead || !images->list[i].had_time))
+			return true;
+	return false;
+}
+
+void images_build(struct images *images, uint64_t budget_us, bool ahead)
 {
 	const struct kd_version *version = target_version(images->target);
 
+	images->ahead = ahead;
 	images->deadline_us = now_us() + budget_us;
 	for (size_t i = 0; i < images->count; i++)
 		if (images->list[i].state == IMAGE_WAITING)
 			(void)look_up(images, &images->list[i]);
-	if (images_waiting(images) == 0)
-		return;
-	if (version)
-		build_at(images, version->kernel_base);
-	build_on_stack(images);
-	for (size_t i = 0; i < images->count && !must_stop(images); i++)
-		if (images->list[i].state == IMAGE_WAITING)
-			build(images, &images->list[i]);
+	if (has_work(images)) {
+		if (version)
+			build_at(images, version->kernel_base);
+		build_on_stack(images);
+	}
+	for (size_t i = 0; i < images->count; i++) {
+		build_in_time(images, &images->list[i]);
+		images->list[i].had_time = true;
+	}
 }

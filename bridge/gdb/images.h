@@ -26,6 +26,7 @@ struct image_entry {
 	struct module module;
 	enum image_state state;
 	bool looked_up;		     /* among local copies and kept images */
+	bool had_time;		     /* somebody waited for it once */
 	struct served_image *image;  /* IMAGE_READY */
 	struct image_memory *memory; /* what a build that was interrupted has read */
 };
@@ -38,6 +39,7 @@ struct images {
 	size_t count, room;
 	uint64_t version; /* changes when an image becomes ready */
 	uint64_t deadline_us;
+	bool ahead; /* of need: nobody waits */
 	/* Does something else come first? Asked before each question; may be NULL. */
 	bool (*stop)(void *context);
 	void *stop_context;
@@ -55,9 +57,12 @@ void images_wipe(struct images *images);
 
 /* Takes over the target's list of modules; those being unloaded are gone already. */
 void images_sync(struct images *images);
-/* Finds or builds what is waiting, the kernel and what is on the stack first, for at
- * most that long. */
-void images_build(struct images *images, uint64_t budget_us);
+/*
+ * Finds or builds what is waiting, the kernel and what is on the stack first, for at most
+ * that long; what has been waited for in vain already only when `ahead`, which is when
+ * nobody waits.
+ */
+void images_build(struct images *images, uint64_t budget_us, bool ahead);
 /* How many are still waiting. */
 size_t images_waiting(const struct images *images);
 

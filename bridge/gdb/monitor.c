@@ -132,6 +132,43 @@ static void on_modules(struct gdb *g, const char *arguments)
 		print_module(g, &modules[i]);
 }
 
+/* The packets of a client that waits for this command do not end it; a second does. */
+static void build_all(struct gdb *g)
+{
+	size_t before;
+
+	do {
+		before = images_waiting(&g->images);
+		monitor_print(g, "%zu to build …\n", before);
+	} while (gdb_builds_ahead(g) && images_waiting(&g->images) > 0 &&
+		 !(g->owner->hurries && g->owner->hurries(g->owner_context)));
+}
+
+static void on_images(struct gdb *g, const char *arguments)
+{
+	size_t ready = 0, waiting;
+
+	if (!strcmp(arguments, "wait")) {
+		build_all(g);
+	} else if (arguments[0]) {
+		monitor_print(g, "Usage: monitor images [wait]\n");
+		return;
+	}
+	waiting = images_waiting(&g->images);
+	for (size_t i = 0; i < g->images.count; i++) {
+		const struct image_entry *entry = &g->images.list[i];
+
+		ready += entry->state == IMAGE_READY;
+		if (entry->state == IMAGE_UNSERVABLE)
+			monitor_print(g, "%s is no image that makes sense\n",
+				      entry->module.name);
+	}
+	monitor_print(g, "%zu of %zu modules have their names, %zu to come\n", ready,
+		      g->images.count, waiting);
+	if (gdb_libraries_due(g))
+		monitor_print(g, "The new ones come with the next step or continue.\n");
+}
+
 static void cache_off(struct gdb *g)
 {
 	memory_cache_enable(g->target, false);
@@ -199,6 +236,8 @@ const struct monitor_command monitor_commands[] = {
 	{ "cache", "on|off|flush|stats", "what was read of a stopped target is kept",
 	  on_cache },
 	{ "help", "[COMMAND]", "this list", on_help },
+	{ "images", "[wait]", "for how many modules there are names and backtraces",
+	  on_images },
 	{ "modules", "", "base, size and path of each loaded module", on_modules },
 	{ "reboot", "", "reboot the target", on_reboot },
 	{ "reply", "TEXT", "answer the target's question (DbgPrompt)", on_reply },

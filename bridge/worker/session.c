@@ -112,6 +112,20 @@ static void report_placeholder(struct session *s)
 	gdb_report_placeholder(&s->gdb, signal);
 }
 
+/* Packets that come meanwhile end it (session_client.c, on_hurries) and are served then. */
+static void build_ahead(struct session *s)
+{
+	bool more;
+
+	if (s->client != SESSION_PROMPT || s->hurry)
+		return;
+	s->busy++;
+	more = gdb_builds_ahead(&s->gdb);
+	s->busy--;
+	if (more)
+		ev_idle_start(s->loop, &s->wake);
+}
+
 void session_work(struct session *s)
 {
 	struct rsp *r = client_of(s);
@@ -127,6 +141,7 @@ void session_work(struct session *s)
 	if (session_waits(s))
 		console_flush(&s->gdb.console, client_of(s));
 	rsp_listen_flush(s->listener);
+	build_ahead(s);
 }
 
 bool session_is_over(const struct session *s)

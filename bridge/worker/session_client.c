@@ -145,11 +145,25 @@ static enum kd_result on_reboot(void *context)
 	return result;
 }
 
+/* Would a packet be served, were it not for what we do meanwhile? */
+static bool holds_packet_up(struct session *s)
+{
+	const struct rsp *r = rsp_listen_client(s->listener);
+	bool waits;
+
+	if (!r || s->busy == 0)
+		return false;
+	s->busy--;
+	waits = rsp_has_work(r);
+	s->busy++;
+	return waits;
+}
+
 static bool on_hurries(void *context)
 {
-	const struct session *s = context;
+	struct session *s = context;
 
-	return gave_up(s);
+	return gave_up(s) || holds_packet_up(s);
 }
 
 static struct rsp *on_client(void *context)

@@ -1,7 +1,8 @@
 """Modules, names and backtraces in a gdb that knows nothing of Windows."""
 import re
+import time
 
-from harness import Bridge, Gdb, Sim, expect, free_udp_port
+from harness import BUILD, Bridge, Gdb, Sim, expect, free_udp_port, wait_for
 
 GDBS = ("gdb", "gdb-multiarch", "x86_64-w64-mingw32-gdb")
 
@@ -263,10 +264,56 @@ def test_a_second_attach_finds_the_images_kept(lab):
     expect(costs[1] <= 2 * 13 + 60, f"{costs[1]} exchanges for a warm attach")
 
 
+def test_local_copies_save_reading_the_target(lab):
+    costs = []
+    for path in (lab.folder, BUILD / "guest"):
+        sim, bridge, gdb = lab.attached(
+            bridge_arguments=("--image-cache=none", f"--image-path={path}"))
+        costs.append(exchanges(gdb))
+        gdb.run("break nt!KeUpdateRunTime")
+        expect("Breakpoint 1, " in gdb.run("continue"), "names are there")
+        expect_true_backtrace(sim, gdb, "with local copies")
+        gdb.run("delete")
+        gdb.run("detach")
+        gdb.quit()
+        sim.assert_clean()
+        bridge.end()
+        sim.end()
+    expect(costs[1] < costs[0] - 10, f"{costs[0]} exchanges without copies, {costs[1]} with them")
+
+
 def test_no_cache_leaves_no_files(lab):
     sim, _, gdb = lab.attached(bridge_arguments=("--image-cache=none",))
     expect("KeUpdateRunTime" in gdb.run("info symbol 'nt!KeUpdateRunTime'"), "names are there")
     expect(not list((lab.folder / "kdbridge").rglob("*ntos*")), "nothing is kept")
+    gdb.run("detach")
+    sim.assert_clean()
+
+
+def test_without_time_modules_are_empty_until_they_are_built(lab):
+    sim, _, gdb = lab.attached(bridge_arguments=("--image-wait=0", "--image-cache=none"))
+    expect(is_listed(gdb, "ntoskrnl.exe"), f"listed: {libraries(gdb)}")
+    wait_for("the images", lambda: " 0 to come" in gdb.run("monitor images"))
+    gdb.run("set breakpoint pending on")
+    gdb.run("break nt!KeUpdateRunTime")
+    text = gdb.run("continue")
+    expect("Breakpoint 1, " in text and "KeUpdateRunTime" in text, f"by its name: {text}")
+    expect_true_backtrace(sim, gdb, "once they are there")
+    gdb.run("delete")
+    gdb.run("detach")
+    sim.assert_clean()
+
+
+def test_a_slow_link_holds_nothing_up(lab):
+    sim, _, gdb = lab.attached("--delay", 25, "--modules", 3, bridge_arguments=("--image-wait=0",))
+    started = time.monotonic()
+    gdb.run("x/2gx $rsp")
+    expect(time.monotonic() - started < 1, "a packet comes first")
+    text = gdb.run("monitor images wait")
+    expect(" 0 to come" in text, f"all of them: {text}")
+    gdb.run("stepi")
+    gdb.run("stepi")
+    expect_true_backtrace(sim, gdb, "with all images")
     gdb.run("detach")
     sim.assert_clean()
 

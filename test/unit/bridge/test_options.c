@@ -140,6 +140,28 @@ static void keys_are_overwritten_in_the_arguments(void **state)
 	release(&c);
 }
 
+static void images_have_a_place_and_a_time(void **state)
+{
+	struct command_line c;
+	const struct options *o = &c.options;
+
+	(void)state;
+	assert_int_equal(parse(&c, OPTIONS_TARGET, "net:port=50000,key=7.6.5.4"),
+			 OPTIONS_GOOD);
+	assert_null(o->image_cache);
+	assert_null(o->image_path);
+	assert_int_equal(o->image_wait_s, 5);
+	release(&c);
+	assert_int_equal(parse(&c, OPTIONS_TARGET,
+			       "--image-cache none --image-path=/copies "
+			       "--image-wait=0 net:port=50000,key=7.6.5.4"),
+			 OPTIONS_GOOD);
+	assert_string_equal(o->image_cache, "none");
+	assert_string_equal(o->image_path, "/copies");
+	assert_int_equal(o->image_wait_s, 0);
+	release(&c);
+}
+
 static void errors_say_what_to_do(void **state)
 {
 	(void)state;
@@ -167,6 +189,12 @@ static void errors_say_what_to_do(void **state)
 	expect_bad(OPTIONS_TARGET, "--listen", "--listen");
 	expect_bad(OPTIONS_TARGET, "--listen=1:2:3:4", "--listen");
 	expect_bad(OPTIONS_TARGET, "--stdio=yes", "--stdio");
+	expect_bad(OPTIONS_TARGET, "--image-cache=", "--image-cache");
+	expect_bad(OPTIONS_TARGET, "--image-path=", "--image-path");
+	expect_bad(OPTIONS_TARGET, "--image-wait=", "--image-wait");
+	expect_bad(OPTIONS_TARGET, "--image-wait=-1", "--image-wait");
+	expect_bad(OPTIONS_TARGET, "--image-wait=1s", "--image-wait");
+	expect_bad(OPTIONS_TARGET, "--image-wait=99999999999999999999", "--image-wait");
 	expect_bad(OPTIONS_TARGET, "--unattended=maybe", "wait|continue");
 	expect_bad(OPTIONS_TARGET, "--key-file=/nowhere/at/all", "/nowhere/at/all");
 	expect_bad(OPTIONS_TARGET, "--format=hex", "--format");
@@ -241,6 +269,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_those_of_the_man_page),
 		cmocka_unit_test(every_option_reaches_its_field),
 		cmocka_unit_test(keys_are_overwritten_in_the_arguments),
+		cmocka_unit_test(images_have_a_place_and_a_time),
 		cmocka_unit_test(errors_say_what_to_do),
 		cmocka_unit_test(help_and_version_need_nothing_else),
 		cmocka_unit_test(a_key_file_holds_one_key_in_its_first_line),

@@ -22,6 +22,24 @@ static void a_client_that_waits_is_told_of_every_stop(void **state)
 	}
 }
 
+static void a_client_that_follows_modules_is_told_of_them(void **state)
+{
+	struct policy_facts f = { .client = SESSION_RUNNING,
+				  .kind = TARGET_STOP_LOAD,
+				  .libraries = true };
+
+	(void)state;
+	assert_int_equal(policy_on_stop(&f), POLICY_LIBRARIES);
+	f.break_due = true;
+	f.break_at = BREAK_LOAD;
+	assert_int_equal(policy_on_stop(&f), POLICY_REPORT);
+	f.break_due = false;
+	f.client = SESSION_AWAITING; /* it hears of all when the target is stopped */
+	assert_int_equal(policy_on_stop(&f), POLICY_CONTINUE);
+	f.client = SESSION_NOBODY;
+	assert_int_equal(policy_on_stop(&f), POLICY_CONTINUE);
+}
+
 static void a_client_at_its_prompt_keeps_the_target(void **state)
 {
 	(void)state;
@@ -135,6 +153,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_that_waits_is_told_of_every_stop),
+		cmocka_unit_test(a_client_that_follows_modules_is_told_of_them),
 		cmocka_unit_test(a_client_at_its_prompt_keeps_the_target),
 		cmocka_unit_test(without_a_client_exceptions_wait_or_go_on),
 		cmocka_unit_test(what_a_client_left_behind_is_cleaned_up),
