@@ -235,6 +235,9 @@ static void on_reboot(struct gdb *g, const char *arguments)
 const struct monitor_command monitor_commands[] = {
 	{ "cache", "on|off|flush|stats", "what was read of a stopped target is kept",
 	  on_cache },
+	{ "exception", "[CODE|NAME|all stop|second|pass|default] | first on|off",
+	  "which exceptions are shown, and which are left to Windows",
+	  monitor_exception },
 	{ "help", "[COMMAND]", "this list", on_help },
 	{ "images", "[wait]", "for how many modules there are names and backtraces",
 	  on_images },

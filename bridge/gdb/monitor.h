@@ -18,6 +18,9 @@ extern const struct monitor_command monitor_commands[];
 /* The command that `text` names; *arguments is what follows. NULL: none. */
 const struct monitor_command *monitor_find(const char *text, const char **arguments);
 
+/* monitor_exception.c */
+void monitor_exception(struct gdb *g, const char *arguments);
+
 /* Text for the user, at once. */
 void monitor_print(struct gdb *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

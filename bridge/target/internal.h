@@ -13,6 +13,7 @@
 
 #include "bridge/target/arch.h"
 #include "bridge/target/breakpoint.h"
+#include "bridge/target/exception.h"
 #include "bridge/target/exchange.h"
 #include "bridge/target/memory.h"
 #include "bridge/target/memory_cache.h"
@@ -368,13 +369,6 @@ bool stop_is_step_of(const struct target *t, unsigned processor);
 /* One sentence. */
 void stop_describe(struct target *t, struct target_stop *stop);
 
-/* ---- status_names.c ---- */
-
-/* "STATUS_ACCESS_VIOLATION"; NULL: not known. */
-const char *stop_status_name(uint32_t status);
-/* The other way, in any case and also without "STATUS_"; false: not known. */
-bool stop_status_of(const char *name, uint32_t *status);
-
 /* ---- bugcheck.c ---- */
 
 /*
@@ -420,6 +414,27 @@ enum kd_result step_prepare(struct target *t, bool not_handled, bool *passed);
 enum kd_result step_resume(struct target *t, bool trace, uint32_t status, uint64_t dr7);
 /* Over a stop that is nobody's business: resumes as it was, the plan stays. */
 void step_swallow(struct target *t);
+
+/* Over an exception that is Windows' own; false: it could not be resumed. */
+bool step_pass_on(struct target *t);
+
+/* ---- exception.c ---- */
+
+struct exception_state {
+	struct exception_policy policies[EXCEPTION_POLICIES];
+	size_t count;
+	enum exception_action others;
+	uint64_t flag_address; /* NtGlobalFlag */
+	bool flag_is_ours;     /* its bit was not set before */
+};
+
+/* Is the stop that is being looked at one that the user does not want to see? */
+bool exception_is_passed_on(struct target *t);
+bool exception_flag_is_ours(const struct target *t);
+/* Leaving: NtGlobalFlag as it was. */
+enum kd_result exception_restore(struct target *t);
+/* Another boot. */
+void exception_forget_flag(struct target *t);
 
 /* ---- asked.c: what the target asks of us ---- */
 
@@ -487,6 +502,7 @@ struct target {
 	struct break_in_state break_in;
 	struct stop_state stop;
 	struct plan plan;
+	struct exception_state exceptions;
 	struct asked_state asked;
 	struct modules_state modules;
 	struct processors_state processors;

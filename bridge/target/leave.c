@@ -17,7 +17,7 @@ static enum kd_result stop_quietly(struct target *t)
 static bool needs_a_stop(const struct target *t)
 {
 	return breakpoint_planted_count(t) > 0 || watchpoint_is_armed(t) ||
-	       t->plan.kind != PLAN_CONTINUE;
+	       exception_flag_is_ours(t) || t->plan.kind != PLAN_CONTINUE;
 }
 
 /*
@@ -67,6 +67,8 @@ enum kd_result target_leave(struct target *t, bool run)
 	enum kd_result result = breakpoint_sync(t, NULL);
 	if (result == KD_DONE)
 		result = watchpoint_restore(t);
+	if (result == KD_DONE)
+		result = exception_restore(t);
 	return result == KD_DONE && run ? run_for_good(t) : result;
 }
 
@@ -80,6 +82,7 @@ enum kd_result target_reboot(struct target *t)
 	if (result == KD_DONE) {
 		breakpoint_clear(t);
 		watchpoint_clear(t);
+		exception_forget_flag(t);
 	}
 	return result;
 }

@@ -355,3 +355,14 @@ void step_swallow(struct target *t)
 	if (result == KD_DONE)
 		(void)resume_at_once(t, false);
 }
+
+bool step_pass_on(struct target *t)
+{
+	struct breakpoint_skip none = { 0 };
+	bool passed;
+	if (step_prepare(t, true, &passed) != KD_DONE || watchpoint_sync(t) != KD_DONE)
+		return false;
+	t->plan.kind = PLAN_CONTINUE;
+	t->plan.skip = none;
+	return resume_reporter(t, KD_DBG_NOT_HANDLED, &none) == KD_DONE;
+}

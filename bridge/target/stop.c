@@ -298,7 +298,7 @@ void stop_look(struct target *t)
 		return;
 	if (is_stale(t))
 		step_swallow(t);
-	else
+	else if (!exception_is_passed_on(t) || !step_pass_on(t))
 		report(t);
 }
 

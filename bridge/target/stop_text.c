@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "bridge/target/internal.h"
+#include "bridge/target/status.h"
 
 /* One sentence for the user about each stop. */
 
@@ -38,7 +39,7 @@ static void describe_parameters(const struct kd_exception *e, char *out, size_t 
 static void describe_exception(struct target_stop *stop)
 {
 	const struct kd_exception *e = &stop->exception;
-	const char *name = stop_status_name(e->code);
+	const char *name = status_name(e->code);
 	char access[96];
 	describe_parameters(e, access, sizeof(access));
 	(void)snprintf(stop->text, sizeof(stop->text),

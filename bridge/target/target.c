@@ -88,6 +88,7 @@ static void on_connected(struct target *t, const struct kdnet_event *event)
 	if (event->reboot) {
 		breakpoint_clear(t);
 		watchpoint_clear(t);
+		exception_forget_flag(t);
 	} else {
 		breakpoint_on_reconnect(t);
 		watchpoint_on_reconnect(t);

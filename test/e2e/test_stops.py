@@ -1,7 +1,7 @@
 """Stops in words, before the stop itself; what becomes of an exception."""
 import re
 
-from harness import expect
+from harness import expect, wait_for
 from test_gdb_session import also_with_loss
 
 
@@ -94,4 +94,49 @@ def test_plain_c_handles_an_exception_after_a_repair(lab):
     text = gdb.finish()
     expect("SIGINT" in text, f"it ran on: {text}")
     gdb.run("detach")
+    sim.assert_clean()
+
+
+@also_with_loss
+def test_monitor_exception_decides_which_chance_is_shown(lab):
+    sim, bridge, gdb = lab.attached()
+    text = gdb.run("monitor exception first on")
+    expect("from now on" in text, f"NtGlobalFlag is found by its export: {text}")
+    text = stop_after(sim, gdb, "fault 0x10")
+    expect("first chance" in text, f"the first chance: {text}")
+    text = gdb.run("continue")
+    expect("second chance" in text, f"then the second: {text}")
+    over(bridge, gdb)
+
+
+@also_with_loss
+def test_monitor_exception_leaves_first_chances_to_windows(lab):
+    sim, bridge, gdb = lab.attached()
+    gdb.run("monitor exception first on")
+    gdb.run("monitor exception ACCESS_VIOLATION second")
+    expect("c0000005 STATUS_ACCESS_VIOLATION: shown at the second chance only"
+           in gdb.run("monitor exception"), "the rule is listed")
+    text = stop_after(sim, gdb, "fault 0x10")
+    expect("second chance" in text and "first chance" not in text, f"only that: {text}")
+    over(bridge, gdb)
+
+
+def test_monitor_exception_pass_ends_in_the_bugcheck(lab):
+    sim, bridge, gdb = lab.attached()
+    gdb.run("monitor exception all pass")
+    text = stop_after(sim, gdb, "fault 0x10")
+    expect("SIGABRT" in text and "SIGSEGV" not in text, f"straight to it: {text}")
+    over(bridge, gdb)
+
+
+@also_with_loss
+def test_the_first_chance_flag_does_not_outlive_the_session(lab):
+    sim, _, gdb = lab.attached()
+    flag = sim.symbol("ntoskrnl", "NtGlobalFlag")
+    gdb.run("monitor exception first on")
+    gdb.send("continue")
+    sim.wait_state("running")
+    expect(sim.ask(f"peek {flag:#x} 4") == "01000000", "it is set")
+    gdb.kill()
+    wait_for("the flag to be as it was", lambda: sim.ask(f"peek {flag:#x} 4") == "00000000")
     sim.assert_clean()

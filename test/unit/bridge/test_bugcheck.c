@@ -1,3 +1,4 @@
+#include "bridge/target/status.h"
 #include "test/unit/bridge/fake_kdbg.h"
 
 static void codes_have_their_documented_names(void **state)
@@ -20,15 +21,15 @@ static void codes_have_their_documented_names(void **state)
 static void statuses_have_their_names(void **state)
 {
 	(void)state;
-	assert_string_equal(stop_status_name(0xc0000005), "STATUS_ACCESS_VIOLATION");
-	assert_string_equal(stop_status_name(0xc0000420), "STATUS_ASSERTION_FAILURE");
-	assert_null(stop_status_name(0x12345678));
+	assert_string_equal(status_name(0xc0000005), "STATUS_ACCESS_VIOLATION");
+	assert_string_equal(status_name(0xc0000420), "STATUS_ASSERTION_FAILURE");
+	assert_null(status_name(0x12345678));
 	uint32_t status = 0;
-	assert_true(stop_status_of("STATUS_ACCESS_VIOLATION", &status));
+	assert_true(status_of("STATUS_ACCESS_VIOLATION", &status));
 	assert_int_equal(status, 0xc0000005);
-	assert_true(stop_status_of("integer_divide_by_zero", &status));
+	assert_true(status_of("integer_divide_by_zero", &status));
 	assert_int_equal(status, 0xc0000094);
-	assert_false(stop_status_of("STATUS_", &status));
+	assert_false(status_of("STATUS_", &status));
 }
 
 static void the_driver_at_fault_is_named_where_it_was_printed(void **state)

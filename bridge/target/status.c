@@ -1,9 +1,9 @@
+#include "bridge/target/status.h"
+
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
-#include "bridge/target/internal.h"
-
-/* NTSTATUS values that come as exceptions, or as the reason of one. */
 static const struct {
 	uint32_t code;
 	const char *name;
@@ -94,7 +94,7 @@ static const struct {
 	{ 0xe06d7363, "CPP_EXCEPTION" },
 };
 
-const char *stop_status_name(uint32_t status)
+const char *status_name(uint32_t status)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].code == status)
@@ -103,7 +103,7 @@ const char *stop_status_name(uint32_t status)
 	return NULL;
 }
 
-bool stop_status_of(const char *name, uint32_t *status)
+bool status_of(const char *name, uint32_t *status)
 {
 	static const char prefix[] = "STATUS_";
 	enum { PREFIX = sizeof(prefix) - 1 };
