@@ -145,11 +145,13 @@ static size_t terminator(const struct epilogue_code *c, size_t at)
 		uint8_t count, length;
 	} ends[] = {
 		{ { 0xc3 }, { 0xff }, 1, 1 },			      /* ret */
-		{ { 0xc2 }, { 0xff }, 1, 3 },			      /* ret n */
+		{ { 0xc2, 0, 0 }, { 0xff, 0xff, 0xff }, 3, 3 },	      /* ret 0 */
 		{ { 0xf3, 0xc3 }, { 0xff, 0xff }, 2, 2 },	      /* rep ret */
 		{ { 0xff, 0x25 }, { 0xff, 0xff }, 2, 6 },	      /* jmp [rip+n] */
 		{ { 0x48, 0xff, 0x25 }, { 0xf8, 0xff, 0xff }, 3, 7 }, /* the same */
 		{ { 0x48, 0xff, 0xe0 }, { 0xf8, 0xff, 0xf8 }, 3, 3 }, /* jmp reg */
+		{ { 0xff, 0xe0 }, { 0xff, 0xf8 }, 2, 2 }, /* some compilers' */
+		{ { 0x41, 0xff, 0xe0 }, { 0xff, 0xff, 0xf8 }, 3, 3 },
 	};
 	size_t left = c->length - at;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {

@@ -127,7 +127,7 @@ static bool leaves(void *context, uint32_t rva)
 	const struct jump_context *c = context;
 	const struct unwinder *u = c->unwinder;
 	const struct unwind_function *to = unwind_table_find(u->table, rva);
-	if (!to)
+	if (!to || rva == u->info.primary) /* a call of itself may be the last one */
 		return true;
 	return to != c->function && primary_of(u, to) != u->info.primary;
 }
