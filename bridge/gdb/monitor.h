@@ -21,6 +21,14 @@ const struct monitor_command *monitor_find(const char *text, const char **argume
 /* monitor_exception.c */
 void monitor_exception(struct gdb *g, const char *arguments);
 
+/* monitor_machine.c: what lies beside memory and registers */
+void monitor_in(struct gdb *g, const char *arguments);
+void monitor_out(struct gdb *g, const char *arguments);
+void monitor_phys(struct gdb *g, const char *arguments);
+void monitor_pte(struct gdb *g, const char *arguments);
+void monitor_rdmsr(struct gdb *g, const char *arguments);
+void monitor_wrmsr(struct gdb *g, const char *arguments);
+
 /* Text for the user, at once. */
 void monitor_print(struct gdb *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

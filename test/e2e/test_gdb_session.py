@@ -340,3 +340,28 @@ def test_monitor_commands(lab):
     expect("help" in gdb.run("monitor nonsense"), "an unknown command says what to do")
     gdb.run("detach")
     sim.assert_clean()
+
+
+def test_monitor_reaches_the_machine(lab):
+    sim, _, gdb = lab.attached()
+    expect("0x0000000000000d01" in gdb.run("monitor rdmsr 0xc0000080"), "EFER is read")
+    gdb.run("monitor wrmsr 0xc0000102 0x1234")
+    expect("0x0000000000001234" in gdb.run("monitor rdmsr 0xc0000102"), "and one is written")
+    expect("refuses" in gdb.run("monitor rdmsr 0x12345678"), "one that does not exist")
+    pc = gdb.value("$pc")
+    text = gdb.run(f"monitor pte {pc:#x}")
+    physical = int(re.search(r"is physical (0x[0-9a-f]+)", text).group(1), 16)
+    expect(text.count(" at ") in (3, 4) and "PML4E" in text, f"the walk: {text}")
+    code = gdb.run(f"monitor phys {physical:#x} 16")
+    truth = bytes.fromhex(sim.ask(f"peek {pc:#x} 16").split()[-1])
+    expect(truth.hex(" ") in code, f"the same bytes as at the virtual address: {code}")
+    expect("is not mapped" in gdb.run("monitor pte 0x1000"), "a hole")
+    gdb.run("monitor phys 0x1000 = 11 22 33")
+    expect("11 22 33" in gdb.run("monitor phys 0x1000 4"), "physical memory is written")
+    expect(re.search(r"port 0x20 = 0x[0-9a-f]{2}\n", gdb.run("monitor in 0x20")), "a port")
+    expect("written" in gdb.run("monitor out 0x80 0x55"), "a port is written")
+    for wrong in ("rdmsr", "in 0x20 3", "out 0x80 0x100", "phys 0x1000 = 1", "pte x",
+                  "phys 0 5000"):
+        expect("Usage:" in gdb.run(f"monitor {wrong}"), f"monitor {wrong} tells how")
+    gdb.run("detach")
+    sim.assert_clean()
