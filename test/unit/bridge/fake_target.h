@@ -58,7 +58,7 @@ struct fake_target {
 	uint32_t last_status;
 	bool last_trace;
 	uint64_t last_dr7;
-	unsigned dr6_hits; /* of DR0, in the next reports */
+	unsigned dr6_hits; /* in the next reports */
 
 	unsigned count[FAKE_APIS];
 	uint16_t log[FAKE_LOG];
@@ -158,7 +158,7 @@ static inline void fake_report_state(struct fake_target *f, unsigned cpu, uint32
 	store_le(s + 16, FAKE_BASE + 0x3400, 8);
 	store_le(s + 24, pc, 8);
 	store_le(s + 192, 0xffff0ff0 | f->dr6_hits, 8);
-	store_le(s + 200, load_le(f->special[cpu] + 0x48, 8) | (f->dr6_hits ? 2 : 0), 8);
+	store_le(s + 200, load_le(f->special[cpu] + 0x48, 8), 8);
 	store_le(s + 208, fake_eflags(f, cpu), 4);
 	/* from the exception's address on, where that is an int3 just executed */
 	bool behind = state == KD_STATE_EXCEPTION && load_le(s + 48, 8) == pc - 1;
