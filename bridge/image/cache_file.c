@@ -41,6 +41,12 @@ static void write_trailer(uint8_t out[static TRAILER_SIZE], const struct trailer
 	wr_le64(&w, t->hash);
 }
 
+/* What a file's hash begins with: the numbers that no block holds. */
+static uint64_t hash_start(const struct trailer *t)
+{
+	return t->size << 32 ^ t->first_section;
+}
+
 /* Adds a block that is no zeros; not against forgery, only against damage. */
 static uint64_t mix(uint64_t hash, uint64_t number, const uint8_t block[static BLOCK])
 {
@@ -81,6 +87,7 @@ bool cache_file_write(int fd, const struct image_key *key, enum image_client cli
 	struct trailer t = { served_image_size(image), 0,
 			     served_image_first_section(image) };
 	uint8_t bytes[TRAILER_SIZE];
+	t.hash = hash_start(&t);
 	for (uint64_t at = 0; at < t.size; at += BLOCK) {
 		uint8_t block[BLOCK] = { 0 };
 		size_t n = served_image_read(image, at, block, BLOCK);
@@ -166,7 +173,8 @@ struct served_image *cache_file_read(int fd, const struct image_key *key,
 	uint8_t bytes[TRAILER_SIZE];
 	if (!read_trailer(fd, key, client, &t, bytes))
 		return NULL;
-	struct loader l = { sparse_new(t.size, t.first_section), .size = t.size };
+	struct loader l = { sparse_new(t.size, t.first_section), .size = t.size,
+			    .hash = hash_start(&t) };
 	l.run = malloc(RUN_MAX);
 	bool ok = l.image && l.run;
 	for (uint64_t at = next_data(fd, 0, t.size); ok && at < t.size;) {

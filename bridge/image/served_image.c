@@ -164,7 +164,8 @@ static enum image_result make_debug_frame(struct build *b)
 /* Headers, what was read of the module, then unwinding and symbols behind it. */
 static bool add_pieces(struct build *b, size_t headers)
 {
-	size_t end = 1, first = (headers + IMAGE_PIECE - 1) / IMAGE_PIECE;
+	size_t end, first = (headers + IMAGE_PIECE - 1) / IMAGE_PIECE;
+	(void)image_memory_piece(b->memory, 0, &end);
 	for (size_t i = first; i < end; i++) {
 		const uint8_t *piece = image_memory_piece(b->memory, i, &end);
 		uint64_t at = (uint64_t)i * IMAGE_PIECE;

@@ -47,6 +47,7 @@ static inline struct image_memory *module_source(struct module_memory *m)
 static inline uint8_t *file_bytes(const char *path, size_t *size)
 {
 	FILE *f = fopen(path, "rb");
+	*size = 0;
 	if (!f)
 		return NULL;
 	fseek(f, 0, SEEK_END);
