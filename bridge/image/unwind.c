@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FUNCTION_CODE_MAX = 1 << 20 }; /* a longer one has no rows in its epilogues */
+enum {
+	FUNCTION_CODE_MAX = 1 << 20, /* a longer one has no rows in its epilogues */
+	STARTER_MAX = 4,	     /* bytes behind the prologue of a thread's start */
+};
 
 struct unwind_row unwind_leaf(uint32_t rva)
 {
@@ -136,6 +139,8 @@ static bool read_code(struct unwinder *u, const struct unwind_function *f)
 {
 	size_t length = f->end - f->begin;
 	bool known = image_memory_has(u->memory, f->begin, length);
+	/* so small that it can be no more than a thread's start, which is worth it */
+	known |= length > u->info.prologue && length - u->info.prologue <= STARTER_MAX;
 	if (length > FUNCTION_CODE_MAX || (!known && length > u->code_left)) {
 		u->code_complete = false;
 		return false;
@@ -164,7 +169,7 @@ static bool starts_thread(const struct unwinder *u, const struct unwind_function
 	static const uint16_t kept = 1u << 3 | 1u << 5 | 1u << 6 | 1u << 7 | 0xf000;
 	const uint8_t *p = u->code + u->info.prologue;
 	size_t left = f->end - f->begin;
-	if (left <= u->info.prologue || left - u->info.prologue > 4)
+	if (left <= u->info.prologue || left - u->info.prologue > STARTER_MAX)
 		return false;
 	left -= u->info.prologue;
 	unsigned high = p[0] == 0x41;
