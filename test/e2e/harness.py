@@ -143,6 +143,10 @@ class Sim(Process):
                 return "\n".join(lines)
             lines.append(answer)
 
+    def act(self, action):
+        """Has the guest do something; an unload before it may still be under way."""
+        wait_for(f"the guest to take {action!r}", lambda: self.ask(f"act {action}") == "ok")
+
     def symbol(self, module, name):
         answer = self.ask(f"symbol {module} {name}")
         expect(re.fullmatch(r"(0x)?[0-9a-f]+", answer), f"no symbol {module}!{name}: {answer}")

@@ -213,7 +213,7 @@ def test_a_hard_coded_int3_is_passed_with_continue(lab):
     for _ in range(2):
         gdb.send("continue")
         sim.wait_state("running")
-        sim.ask("act break")
+        sim.act("break")
         text = gdb.finish()
         expect("SIGTRAP" in text, f"an int3 is SIGTRAP: {text}")
         address = sim.symbol("ntoskrnl", "DbgBreakPoint")
@@ -262,7 +262,7 @@ def test_killing_gdb_leaves_the_target_running(lab):
     sim.wait_state("running")
     gdb.kill()
     sim.assert_clean()
-    sim.ask("act print still acknowledged\\n")
+    sim.act("print still acknowledged\\n")
     wait_for("the print to be acknowledged", lambda: sim.state() == "running")
 
 
@@ -284,7 +284,7 @@ def test_prints_reach_the_console(lab):
     sim, _, gdb = lab.attached()
     gdb.send("continue")
     sim.wait_state("running")
-    sim.ask("act print hello from the kernel")
+    sim.act("print hello from the kernel")
     gdb.read_until("hello from the kernel")
     gdb.interrupt()
     gdb.finish()
@@ -295,7 +295,7 @@ def test_prints_reach_the_console(lab):
 def test_prints_without_a_gdb_do_not_hang_the_target(lab):
     sim, bridge = lab.pair("--boot")
     for number in range(5):
-        sim.ask(f"act print line {number}")
+        sim.act(f"print line {number}")
         wait_for("the print to be over", lambda: sim.state() == "running")
     sim.assert_clean()
 
@@ -304,7 +304,7 @@ def test_fault_and_bugcheck_are_stops(lab):
     sim, _, gdb = lab.attached()
     gdb.send("continue")
     sim.wait_state("running")
-    sim.ask("act fault")
+    sim.act("fault")
     text = gdb.finish()
     expect("SIGSEGV" in text and "c0000005" in text.lower(), f"an access violation: {text}")
     text = gdb.run("continue")

@@ -8,7 +8,7 @@ from test_gdb_session import also_with_loss
 def stop_after(sim, gdb, action):
     gdb.send("continue")
     sim.wait_state("running")
-    sim.ask(f"act {action}")
+    sim.act(f"{action}")
     return gdb.finish()
 
 
