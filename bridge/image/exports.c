@@ -43,7 +43,7 @@ static uint8_t *read_table(struct image_memory *memory, const struct pe *pe,
 			   const struct block *b, uint32_t rva, size_t size)
 {
 	const uint8_t *inside = block_at(b, rva, size);
-	uint8_t *table = malloc(size ? size : 1);
+	uint8_t *table = calloc(1, size ? size : 1);
 	if (!table)
 		return NULL;
 	if (inside) {

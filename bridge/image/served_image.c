@@ -11,6 +11,8 @@
 enum {
 	PAGE = 0x1000,
 	HEADERS_MAX = 8192,
+	WORK_MAX =
+		16 << 20, /* codes looked at: a second at most; a kernel has a million */
 };
 
 /* All that one build needs, released together. */
@@ -23,6 +25,7 @@ struct build {
 	struct exports exports;
 	struct unwind_table functions;
 	uint32_t *primaries; /* of each function */
+	size_t work;	     /* spent on unwind data */
 	struct unwinder unwinder;
 	struct debug_frame debug_frame;
 	struct coff_table coff;
@@ -67,9 +70,11 @@ static bool find_primaries(struct build *b)
 	b->primaries = calloc(b->functions.count + 1, sizeof(*b->primaries));
 	if (!b->primaries)
 		return false;
-	for (size_t i = 0; i < b->functions.count; i++)
+	for (size_t i = 0; i < b->functions.count && b->work < WORK_MAX; i++) {
 		if (unwind_info_read(b->memory, &b->functions.functions[i], info))
 			b->primaries[i] = info->primary;
+		b->work += info->work;
+	}
 	return !image_memory_was_interrupted(b->memory);
 }
 
@@ -122,7 +127,10 @@ static bool add_function(struct build *b, size_t i)
 {
 	const struct unwind_function *f = &b->functions.functions[i];
 	struct unwinder *u = &b->unwinder;
-	if (!unwind_function_rows(u, f)) {
+	/* data that takes that much is no compiler's */
+	bool ok = b->work < WORK_MAX && unwind_function_rows(u, f);
+	b->work += u->info.work;
+	if (!ok) {
 		b->summary.refused++;
 		return !image_memory_was_interrupted(b->memory);
 	}

@@ -200,6 +200,7 @@ static bool add_codes(const struct raw_info *raw, uint32_t length,
 	struct code code;
 	while (r.left > 0) {
 		struct unwind_operation o;
+		info->work++;
 		if (!read_code(raw, &r, &code) || info->count == UNWIND_OPERATIONS_MAX)
 			return false;
 		if (code.op == OP_EPILOG && raw->version == 2) {
@@ -276,7 +277,9 @@ bool unwind_info_read(struct image_memory *memory, const struct unwind_function 
 	memset(info, 0, offsetof(struct unwind_info, operations));
 	info->count = info->epilogue_count = 0;
 	info->machine_frame = false;
-	if (!read_chain(memory, *function, &chain, &info->primary))
+	bool ends = read_chain(memory, *function, &chain, &info->primary);
+	info->work = 8 * chain.count + 1;
+	if (!ends)
 		return false;
 	info->version = chain.links[0].version;
 	info->prologue = chain.links[0].prologue;

@@ -72,6 +72,7 @@ struct unwind_info {
 	struct unwind_epilogue
 		epilogues[UNWIND_EPILOGUES_MAX]; /* version 2; as written */
 	size_t epilogue_count;
+	size_t work; /* links and codes looked at: what reading it cost */
 };
 
 /*

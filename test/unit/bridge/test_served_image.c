@@ -4,6 +4,7 @@
  */
 #include "test/unit/bridge/pe_maker.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "bridge/image/served_image.h"
@@ -239,6 +240,52 @@ static void a_header_without_room_drops_sections(void **state)
 	free(s.bytes);
 }
 
+/* Every function at the head of the longest chain of the longest unwind data. */
+static struct module_memory make_expensive(unsigned functions)
+{
+	enum { LINK = 544, LINKS = 31, INFO = 0x800000, PDATA = 0x900000 };
+	struct module_memory m = make_pe();
+	m.size = 16 << 20;
+	m.bytes = realloc(m.bytes, m.size);
+	memset(m.bytes + MADE_SIZE, 0, m.size - MADE_SIZE);
+	store_le(optional_header(&m) + 56, m.size, 4);
+	for (unsigned i = 0; i < LINKS; i++) {
+		uint8_t *p = m.bytes + INFO + i * LINK;
+		p[0] = (uint8_t)(1 | (i + 1 < LINKS ? 4 << 3 : 0));
+		p[2] = 254;
+		for (unsigned k = 0; k < 127; k++)
+			p[5 + 4 * k] = 8; /* an XMM register is saved */
+		store_le(p + 4 + 508, MADE_CODE, 4);
+		store_le(p + 4 + 516, INFO + (i + 1) * LINK, 4);
+	}
+	for (unsigned i = 0; i < functions; i++) {
+		uint8_t *p = m.bytes + PDATA + 12 * (size_t)i;
+		store_le(p, MADE_CODE + i * 24, 4);
+		store_le(p + 4, MADE_CODE + i * 24 + 24, 4);
+		store_le(p + 8, INFO, 4);
+	}
+	made_directory(&m, PE_DIRECTORY_EXCEPTION, PDATA, functions * 12);
+	return m;
+}
+
+static void unwind_data_that_would_take_for_ever_is_given_up(void **state)
+{
+	(void)state;
+	struct module_memory m = make_expensive(200000);
+	struct image_memory *memory = module_source(&m);
+	struct image_request request = { .name = "x.sys", .code_max = SIZE_MAX };
+	struct image_summary summary;
+	struct served_image *image;
+	clock_t start = clock();
+	assert_int_equal(served_image_build(memory, &request, &image, &summary),
+			 IMAGE_OK);
+	assert_true(clock() - start < 5 * CLOCKS_PER_SEC); /* 10 without the limit */
+	assert_true(summary.refused > 100000);
+	served_image_free(image);
+	image_memory_free(memory);
+	free(m.bytes);
+}
+
 /* ---- what others say ---- */
 
 /* Output of a tool about the served file; NULL: there is no such tool. */
@@ -321,6 +368,7 @@ int main(void)
 		cmocka_unit_test(the_empty_image_is_512_bytes_without_sections),
 		cmocka_unit_test(prefixes_are_lower_case_words),
 		cmocka_unit_test(a_header_without_room_drops_sections),
+		cmocka_unit_test(unwind_data_that_would_take_for_ever_is_given_up),
 		cmocka_unit_test(gdb_opens_it_and_knows_the_names),
 		cmocka_unit_test(llvm_dwarfdump_accepts_every_frame),
 	};
