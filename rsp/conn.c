@@ -219,12 +219,20 @@ uint64_t rsp_deadline(const struct rsp *r)
 	return r->alive_us + RSP_KEEPALIVE_US;
 }
 
+/* lldb would take a '+' for the reply, and waits without one, but not for a command's
+ * (RSP.md §18). */
 void rsp_expire(struct rsp *r, uint64_t now_us)
 {
 	if (now_us < rsp_deadline(r))
 		return;
 	r->alive_us = now_us;
-	frame_send_byte(&r->frame, '+');
+	if (!rsp_is_lldb(r)) {
+		frame_send_byte(&r->frame, '+');
+	} else if (r->in_command) {
+		reply_begin(r);
+		reply_char(r, 'O');
+		reply_send(r);
+	}
 }
 
 /* ---- what the owner says ---- */
@@ -253,6 +261,11 @@ bool rsp_is_multiprocess(const struct rsp *r)
 bool rsp_is_extended(const struct rsp *r)
 {
 	return r->extended;
+}
+
+bool rsp_is_lldb(const struct rsp *r)
+{
+	return r->lldb.thread_suffix || r->lldb.threads_in_stop || r->lldb.host_asked;
 }
 
 void rsp_stop(struct rsp *r, const struct rsp_stop *stop)

@@ -32,6 +32,7 @@ enum {
 	RSP_KINDS_MAX = 96,	/* kinds of packets that are counted */
 	RSP_RESENDS_MAX = 3,	/* gdb asks three times */
 	RSP_OBJECT_MAX = 32,	/* name of a qXfer object, with its NUL */
+	RSP_PATH_MAX = 4096,	/* a path of the client's, with its NUL */
 	RSP_ANNEX_MAX = 1024,	/* and of its annex */
 	RSP_COMMAND_MAX = 4096, /* text of a monitor command, with its NUL */
 	RSP_DOCUMENT_MAX = 4 << 20,
@@ -40,6 +41,14 @@ enum {
 /* What the client said in qSupported. */
 struct rsp_features {
 	bool multiprocess, thread_events, swbreak, hwbreak;
+};
+
+/* What lldb asked for, one packet each; RSP.md §10. */
+struct rsp_lldb {
+	bool thread_suffix;   /* g, G, p and P name their thread */
+	bool threads_in_stop; /* stop replies list all threads */
+	bool error_strings;   /* E01 is followed by a sentence */
+	bool host_asked;
 };
 
 struct rsp {
@@ -52,6 +61,8 @@ struct rsp {
 	bool in_command;
 	bool extended;
 	struct rsp_features client;
+	struct rsp_lldb lldb;
+	struct rsp_stop stop; /* the one told last */
 
 	int general_thread; /* Hg: of g, p, m …; RSP_ANY_THREAD: the first */
 	int resume_thread;  /* Hc: of c and s */
@@ -126,10 +137,38 @@ void reply_send(struct rsp *r);
 
 /* Builds a T packet in the reply; the caller sends it. */
 void stop_build(struct rsp *r, const struct rsp_stop *stop);
+/* The same for a thread that has no reason of its own. */
+void stop_build_other(struct rsp *r, int thread);
 /* As many bytes as a register has. */
 size_t register_size(const struct rsp_register *reg);
+/* Is it part of each stop reply? */
+bool register_is_told(const struct rsp *r, const struct rsp_register *reg);
+/* Its value in target order; false: there is none, or RSP_ERROR. */
+bool register_value(struct rsp *r, int thread, unsigned number,
+		    uint8_t value[static RSP_REGISTER_MAX]);
 /* Adds a register's digits, or `x` for each where it has no value. False: RSP_ERROR. */
 bool reply_register(struct rsp *r, int thread, unsigned number);
+
+/* ---- lldb_stop.c: what a stop tells lldb beyond gdb's keys, RSP.md §11 ---- */
+
+enum {
+	LLDB_LINE = 512, /* lldb reads memory in lines of this size */
+	LLDB_TEXT_MAX = 256,
+};
+
+/* Why the last stop was; NULL: there is no reason to give. */
+const char *lldb_reason(const struct rsp_stop *stop, bool has_words);
+/* The owner's words for a stop, "" when there are none. */
+void lldb_words(struct rsp *r, const struct rsp_stop *stop,
+		char words[static LLDB_TEXT_MAX]);
+void lldb_add_thread(struct rsp *r, int thread);
+void lldb_add_threads(struct rsp *r, const struct rsp_stop *stop);
+void lldb_add_reason(struct rsp *r, const struct rsp_stop *stop);
+/* The stack's top in a line that lldb keeps, so that it does not ask. */
+void lldb_add_stack(struct rsp *r, int thread);
+/* That line; its length, 0: it cannot be read. */
+size_t lldb_stack_line(struct rsp *r, int thread, uint64_t *address,
+		       uint8_t line[static LLDB_LINE]);
 
 /* ---- tdesc.c ---- */
 
@@ -140,7 +179,20 @@ char *tdesc_build(const struct rsp_description *d, size_t *length);
 
 /* The thread that g, p, m and qC mean; RSP_ANY_THREAD when there is none. */
 int thread_current(struct rsp *r);
+/* The same, or the one that `;thread:ID;` at the cursor names: lldb's suffix. */
+int thread_named(struct rsp *r, struct rsp_text *t);
 bool thread_exists(struct rsp *r, int thread);
+
+/* ---- on_memory.c ---- */
+
+/* `addr,length` */
+struct rsp_span {
+	uint64_t address, length;
+};
+struct rsp_span text_span(struct rsp_text *t);
+/* Reads at most `limit` bytes of it into `scratch`; false: E01 is right. */
+bool memory_read_span(struct rsp *r, const struct rsp_text *t,
+		      const struct rsp_span *span, size_t limit, size_t *done);
 
 /* ---- handlers, one for each row of packet.c ---- */
 
@@ -157,5 +209,9 @@ rsp_handler on_insert, on_remove;				  /* on_breakpoints.c */
 rsp_handler on_continue, on_continue_signal, on_step, on_step_signal, on_vcont,
 	on_vcont_query;						    /* on_run.c */
 rsp_handler on_features_read, on_threads_read, on_xfer, on_command; /* on_query.c */
+rsp_handler on_thread_suffix, on_threads_in_stop, on_error_strings, on_host, on_process,
+	on_file_address;			     /* on_lldb_connect.c */
+rsp_handler on_thread_stop, on_threads_json;	     /* on_lldb_threads.c */
+rsp_handler on_memory_read_binary, on_memory_region; /* on_lldb_memory.c */
 
 #endif

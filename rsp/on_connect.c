@@ -31,6 +31,11 @@ static bool has_threads(const struct rsp *r)
 	return r->target->threads;
 }
 
+static bool has_breakpoints(const struct rsp *r)
+{
+	return r->target->insert;
+}
+
 /* lldb says multiprocess+, too, but must not be taken at its word; only gdb knows
  * QThreadEvents (RSP.md §10). */
 static const struct offer {
@@ -40,6 +45,7 @@ static const struct offer {
 	{ ";QStartNoAckMode+", always },
 	{ ";multiprocess+", rsp_is_multiprocess },
 	{ ";swbreak+;hwbreak+;vContSupported+", always },
+	{ ";ConditionalBreakpoints+", has_breakpoints },
 	{ ";qXfer:features:read+", has_description },
 	{ ";qXfer:threads:read+", has_threads },
 };
@@ -191,12 +197,16 @@ void on_vkill(struct rsp *r, const uint8_t *arguments, size_t length)
 	leave_process(r);
 }
 
-/* Has no reply; a kernel is never killed, only left. */
+/* A kernel is never killed, only left. gdb waits for no reply, lldb for X09: its quit says
+ * `k`, too (RSP.md §16). */
 void on_kill(struct rsp *r, const uint8_t *arguments, size_t length)
 {
 	(void)arguments;
 	(void)length;
-	r->reply_owed = false;
 	conn_enter(r, RSP_OVER);
 	conn_leave(r, false);
+	if (rsp_is_lldb(r))
+		rsp_reply_text(r, "X09");
+	else
+		r->reply_owed = false;
 }

@@ -1,11 +1,24 @@
 /* Registers: g, G, p, P. */
 #include "rsp/conn.h"
 
-/* The description and the thread, or false: then E01 is right. */
-static bool prepare(struct rsp *r, int *thread)
+/* The description, and the thread by lldb's suffix or gdb's Hg, which ends the packet.
+ * False: then E01 is right. */
+static bool prepare(struct rsp *r, struct rsp_text *t, int *thread)
 {
-	*thread = thread_current(r);
-	return conn_description(r) && *thread != RSP_ANY_THREAD;
+	*thread = thread_named(r, t);
+	return conn_description(r) && *thread != RSP_ANY_THREAD && rsp_text_done(t);
+}
+
+/* Values in hex at the cursor, up to a suffix or the end. */
+static struct rsp_text take_values(struct rsp_text *t)
+{
+	struct rsp_text values = { t->pos, 0, t->bad };
+	while (!t->bad && t->left > 0 && *t->pos != ';') {
+		t->pos++;
+		t->left--;
+		values.left++;
+	}
+	return values;
 }
 
 static size_t count_in_g(const struct rsp_description *d)
@@ -18,10 +31,9 @@ static size_t count_in_g(const struct rsp_description *d)
 
 void on_read_all(struct rsp *r, const uint8_t *arguments, size_t length)
 {
-	(void)arguments;
-	(void)length;
+	struct rsp_text t = rsp_text_init(arguments, length);
 	int thread;
-	bool ok = prepare(r, &thread);
+	bool ok = prepare(r, &t, &thread);
 	size_t count = ok ? count_in_g(r->description) : 0;
 	reply_begin(r);
 	for (unsigned i = 0; ok && i < count; i++)
@@ -60,12 +72,13 @@ static size_t size_of_g(const struct rsp_description *d)
 void on_write_all(struct rsp *r, const uint8_t *arguments, size_t length)
 {
 	struct rsp_text t = rsp_text_init(arguments, length);
+	struct rsp_text values = take_values(&t);
 	int thread;
-	bool ok = prepare(r, &thread) && length == 2 * size_of_g(r->description);
+	bool ok = prepare(r, &t, &thread) && values.left == 2 * size_of_g(r->description);
 	size_t count = ok ? count_in_g(r->description) : 0;
 	for (unsigned i = 0; ok && i < count; i++)
-		ok = write_register(r, thread, i, &t);
-	if (ok && rsp_text_done(&t))
+		ok = write_register(r, thread, i, &values);
+	if (ok && rsp_text_done(&values))
 		rsp_reply_ok(r);
 	else
 		rsp_reply_error(r);
@@ -76,8 +89,7 @@ void on_read_one(struct rsp *r, const uint8_t *arguments, size_t length)
 	struct rsp_text t = rsp_text_init(arguments, length);
 	uint64_t number = rsp_text_hex(&t);
 	int thread;
-	bool ok = prepare(r, &thread) && rsp_text_done(&t) &&
-		  number < r->description->count;
+	bool ok = prepare(r, &t, &thread) && number < r->description->count;
 	reply_begin(r);
 	if (ok && reply_register(r, thread, (unsigned)number))
 		reply_answer(r);
@@ -90,10 +102,11 @@ void on_write_one(struct rsp *r, const uint8_t *arguments, size_t length)
 	struct rsp_text t = rsp_text_init(arguments, length);
 	uint64_t number = rsp_text_hex(&t);
 	rsp_text_expect(&t, '=');
+	struct rsp_text value = take_values(&t);
 	int thread;
-	bool ok = prepare(r, &thread) && !t.bad && number < r->description->count &&
-		  t.left == 2 * register_size(&r->description->registers[number]) &&
-		  write_register(r, thread, (unsigned)number, &t);
+	bool ok = prepare(r, &t, &thread) && number < r->description->count &&
+		  value.left == 2 * register_size(&r->description->registers[number]) &&
+		  write_register(r, thread, (unsigned)number, &value);
 	if (ok)
 		rsp_reply_ok(r);
 	else

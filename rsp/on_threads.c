@@ -21,6 +21,21 @@ int thread_current(struct rsp *r)
 	return first.id;
 }
 
+int thread_named(struct rsp *r, struct rsp_text *t)
+{
+	static const char suffix[] = ";thread:";
+	int thread;
+	if (!r->lldb.thread_suffix || !rsp_text_accept(t, suffix[0]))
+		return thread_current(r);
+	for (const char *c = suffix + 1; *c; c++)
+		rsp_text_expect(t, *c);
+	thread = text_thread(t);
+	rsp_text_expect(t, ';');
+	if (thread <= 0 || !thread_exists(r, thread))
+		t->bad = true;
+	return t->bad ? RSP_ANY_THREAD : thread;
+}
+
 void on_set_thread(struct rsp *r, const uint8_t *arguments, size_t length)
 {
 	struct rsp_text t = rsp_text_init(arguments, length);

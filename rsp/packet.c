@@ -49,6 +49,20 @@ static const struct rsp_packet packets[] = {
 	{ "qXfer:", RSP_PREFIX, RSP_ALWAYS, on_xfer },
 	{ "qRcmd,", RSP_PREFIX, RSP_ALWAYS, on_command },
 
+	/* lldb's; RSP.md §10 to §15 */
+	{ "QThreadSuffixSupported", RSP_EXACT, RSP_ALWAYS, on_thread_suffix },
+	{ "QListThreadsInStopReply", RSP_EXACT, RSP_ALWAYS, on_threads_in_stop },
+	{ "QEnableErrorStrings", RSP_EXACT, RSP_ALWAYS, on_error_strings },
+	{ "qHostInfo", RSP_EXACT, RSP_ALWAYS, on_host },
+	{ "qProcessInfo", RSP_EXACT, RSP_ALWAYS, on_process },
+	{ "qFileLoadAddress:", RSP_PREFIX, RSP_ALWAYS, on_file_address },
+	{ "qThreadStopInfo", RSP_PREFIX, RSP_STOPPED, on_thread_stop },
+	{ "jThreadsInfo", RSP_EXACT, RSP_STOPPED, on_threads_json },
+	{ "x", RSP_PREFIX, RSP_STOPPED, on_memory_read_binary },
+	{ "qMemoryRegionInfo:", RSP_PREFIX, RSP_STOPPED, on_memory_region },
+	/* no `:`: does the server know the packet? */
+	{ "qMemoryRegionInfo", RSP_EXACT, RSP_STOPPED, on_memory_region },
+
 	{ NULL, RSP_EXACT, RSP_ALWAYS, NULL },
 };
 

@@ -101,7 +101,18 @@ void rsp_reply_ok(struct rsp *r)
 
 void rsp_reply_error(struct rsp *r)
 {
-	rsp_reply_text(r, "E01");
+	const char *words = NULL;
+	if (r->lldb.error_strings && r->attached && r->target->error_text)
+		words = r->target->error_text(r->context);
+	if (!r->reply_owed)
+		return;
+	reply_begin(r);
+	reply_string(r, "E01");
+	if (words) {
+		reply_char(r, ';');
+		reply_bytes_hex(r, words, strlen(words));
+	}
+	reply_answer(r);
 }
 
 void rsp_reply_empty(struct rsp *r)

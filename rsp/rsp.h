@@ -120,6 +120,21 @@ struct rsp_thread {
 	char extra[128]; /* what runs there */
 };
 
+/* The machine and the one process, as lldb sees them: qHostInfo, qProcessInfo. RSP.md §10. */
+struct rsp_host {
+	const char *triple; /* "x86_64-pc-windows-msvc"; valid as long as the context */
+	unsigned pointer_size; /* bytes */
+	const char *name;      /* of the process; "" or NULL: none */
+};
+
+/* A piece of the address space, or a gap in it, qMemoryRegionInfo. RSP.md §15. */
+struct rsp_region {
+	uint64_t start, size; /* start + size may be 2^64, size never 0 */
+	bool mapped;	      /* false: a gap */
+	bool readable, writable, executable;
+	char name[64]; /* "" none */
+};
+
 /*
  * How the server asks. All functions get `context`; NULL functions answer as not
  * supported. "Stopped" in a comment: called only while the target is stopped.
@@ -194,6 +209,29 @@ struct rsp_target {
 				    char **document, size_t *length);
 	/* Names for qSupported of what `document` serves, NULL-terminated. */
 	const char *const *documents;
+
+	/* ---- what lldb alone wants to know, RSP.md §10 to §17 ---- */
+
+	void (*host)(void *context, struct rsp_host *out);
+	/*
+	 * Why the target stands still, in words, for a stop that is plain otherwise: false:
+	 * there are none. Asked while a stop is told.
+	 */
+	bool (*stop_words)(void *context, char *out, size_t size);
+	/* Has the list of modules changed? True: the stop that is told says so. */
+	bool (*libraries_due)(void *context);
+	/* One line for a thread: its name and what runs there. `out` is terminated. */
+	void (*thread_title)(void *context, int thread, char *out, size_t size);
+	/* Can this thread's registers be told without asking anybody? */
+	bool (*registers_known)(void *context, int thread);
+	/* The region that holds the address. Stopped. */
+	enum rsp_result (*region)(void *context, uint64_t address,
+				  struct rsp_region *out);
+	/* Where the module is loaded whose file has that name, qFileLoadAddress. */
+	enum rsp_result (*file_address)(void *context, const char *path,
+					uint64_t *address);
+	/* A sentence about the last RSP_ERROR, NULL: none. */
+	const char *(*error_text)(void *context);
 
 	/*
 	 * Packets of the owner's own, asked before the built-in rows: longest name first.
@@ -273,6 +311,8 @@ bool rsp_is_running(const struct rsp *r);
 /* Does the client speak multiprocess (process 1), extended mode, no-ack mode? */
 bool rsp_is_multiprocess(const struct rsp *r);
 bool rsp_is_extended(const struct rsp *r);
+/* Has it sent what lldb says before `?` and gdb never (RSP.md §20)? */
+bool rsp_is_lldb(const struct rsp *r);
 
 /* The target stopped: one T packet. Only while rsp_is_running; may be inside `resume`. */
 void rsp_stop(struct rsp *r, const struct rsp_stop *stop);
