@@ -106,8 +106,18 @@ void exchange_on_gone(struct target *t);
 
 /* ---- memory.c ---- */
 
+/* Code around a PC, as it was in an earlier stop. */
+enum { MEMORY_CARRIED = 8, MEMORY_CARRIED_SIZE = 1024 };
+struct memory_carried {
+	uint64_t address;
+	size_t length;	/* 0: nothing */
+	unsigned steps; /* since it was read */
+	uint8_t bytes[MEMORY_CARRIED_SIZE];
+};
+
 struct memory_state {
 	struct memory_cache cache;
+	struct memory_carried carried[MEMORY_CARRIED];
 	bool off;
 	uint64_t hits, misses;
 	uint64_t fetched_to; /* where the last fetch ended: sequential reads are seen */
@@ -120,8 +130,24 @@ enum kd_result memory_read_raw(struct target *t, uint64_t address, void *out,
 /* Writes what is to be in the target, the cache does not learn of it. */
 enum kd_result memory_write_raw(struct target *t, uint64_t address, const void *in,
 				size_t length);
+/* The target runs: nothing is known any longer. */
+void memory_on_resume(struct target *t);
 /* What a state change told for free. */
 void memory_learn(struct target *t, uint64_t address, const void *bytes, size_t length);
+
+/* ---- memory_carry.c: code around the PC, carried over single steps ---- */
+
+/*
+ * While one processor makes a step the others run, too, so nothing is known of memory
+ * afterwards; but the report brings 16 bytes of code at the PC. Front ends read the 64
+ * bytes around it to show one instruction: where those 16 are what they were, the rest
+ * of that line is taken to be, too, for a while. Nothing else is answered from it, and
+ * nothing of it gets into the cache.
+ */
+bool memory_carry_get(const struct target *t, uint64_t address, void *out, size_t length);
+/* Before the cache is forgotten. */
+void memory_carry_on_resume(struct target *t);
+void memory_carry_forget(struct target *t);
 
 /* ---- registers.c ---- */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bridge/target/internal.h"
+#include "bridge/target/memory_window.h"
 #include "kdnet/wire.h"
 
 enum {
@@ -44,31 +45,15 @@ static bool is_near_stack(struct target *t, uint64_t address)
 	       address - (sp - STACK_BELOW) < STACK_BELOW + STACK_ABOVE;
 }
 
-/*
- * One packet's worth. A page that was not asked for is entered only by who reads on in
- * order, and on the stack: what is mapped there may be a device, and feel the read.
- */
-static size_t fetch_size(struct target *t, uint64_t address, size_t wanted)
+static struct memory_miss miss_at(struct target *t, uint64_t address, size_t wanted)
 {
-	size_t limit = exchange_read_limit(t);
-	if (wanted >= limit)
-		return limit;
-	if (is_off(t))
-		return wanted;
-	if (address == t->memory.fetched_to || is_near_stack(t, address))
-		return clamp_to_space(address, limit);
-	uint64_t last = address + wanted - 1;
-	uint64_t page_left = (last | (MEMORY_PAGE_SIZE - 1)) - address + 1;
-	return page_left < limit ? (size_t)page_left : limit;
-}
-
-/* Not over the end of the lower half: the guards refuse a range that is not canonical. */
-static size_t clamp_to_half(uint64_t address, size_t count)
-{
-	const uint64_t lower_end = UINT64_C(0x800000000000);
-	if (address < lower_end && count > lower_end - address)
-		return (size_t)(lower_end - address);
-	return count;
+	return (struct memory_miss){
+		.address = address,
+		.wanted = wanted,
+		.limit = exchange_read_limit(t),
+		.goes_on = address == t->memory.fetched_to || is_near_stack(t, address),
+		.exact = is_off(t),
+	};
 }
 
 /* ---- one read ---- */
@@ -88,24 +73,68 @@ static enum kd_result ask(struct target *t, uint64_t address, size_t count,
 	return result;
 }
 
-static enum kd_result fetch(struct target *t, uint64_t address, size_t wanted)
+/*
+ * A page that is missing ends an answer. How far before its border a range that leads into
+ * it is still served is the kernel's affair: only at the border itself, or where the
+ * range leads nowhere else, is it known for a hole.
+ */
+static bool ends_at_hole(const struct memory_window *w, const struct kd_reply *reply)
 {
-	size_t count = clamp_to_half(address, fetch_size(t, address, wanted));
+	uint64_t end = w->address + reply->length;
+	uint64_t page_left = MEMORY_PAGE_SIZE - end % MEMORY_PAGE_SIZE;
+	if (reply->length == w->count)
+		return false;
+	if (reply->length > 0 && reply->status == KD_STATUS_SUCCESS)
+		return false; /* the link's limit */
+	return end % MEMORY_PAGE_SIZE == 0 || w->count - reply->length <= page_left;
+}
+
+/* Into the cache, as much as comes. */
+static enum kd_result take(struct target *t, const struct memory_window *w)
+{
 	struct kd_reply reply;
-	enum kd_result result = ask(t, address, count, &reply);
+	enum kd_result result = ask(t, w->address, w->count, &reply);
 	t->memory.misses++;
 	if (result != KD_DONE && result != KD_REFUSED)
 		return result;
-	memory_cache_put(&t->memory.cache, address, reply.data, reply.length);
-	breakpoint_hide(t, address, reply.length);
-	bool hole = reply.length < count && reply.status != KD_STATUS_SUCCESS;
-	if (hole || reply.length == 0)
-		memory_cache_put_hole(&t->memory.cache, address + reply.length);
-	t->memory.fetched_to = address + reply.length;
+	memory_cache_put(&t->memory.cache, w->address, reply.data, reply.length);
+	breakpoint_hide(t, w->address, reply.length);
+	if (ends_at_hole(w, &reply))
+		memory_cache_put_hole(&t->memory.cache, w->address + reply.length);
+	t->memory.fetched_to = w->address + reply.length;
+	return KD_DONE;
+}
+
+static bool is_known(const struct target *t, uint64_t address)
+{
+	uint8_t byte;
+	return memory_cache_get(&t->memory.cache, address, &byte, 1) == 1;
+}
+
+/* What was asked for ahead of need must not cost what is needed. */
+static enum kd_result fetch(struct target *t, uint64_t address, size_t wanted)
+{
+	const struct memory_miss miss = miss_at(t, address, wanted);
+	const struct memory_window wide = memory_window(&miss);
+	const struct memory_window narrow = memory_window_narrow(&miss);
+	bool same = wide.address == narrow.address && wide.count == narrow.count;
+	enum kd_result result = take(t, &wide);
+	if (result == KD_DONE && !same && !is_known(t, address) &&
+	    !memory_cache_is_hole(&t->memory.cache, address))
+		result = take(t, &narrow);
+	if (result != KD_DONE)
+		return result;
 	/* memory may be too short to keep it */
-	uint8_t first;
-	return memory_cache_get(&t->memory.cache, address, &first, 1) == 1 ? KD_DONE
-									   : KD_REFUSED;
+	return is_known(t, address) ? KD_DONE : KD_REFUSED;
+}
+
+/* What is not kept from one read to the next. */
+static void forget_what_changes(struct target *t, uint64_t address, size_t length)
+{
+	if (is_off(t))
+		memory_cache_clear(&t->memory.cache);
+	else if (length > 0 && memory_is_device(address + length - 1))
+		memory_cache_drop(&t->memory.cache, address, length);
 }
 
 enum kd_result memory_read(struct target *t, uint64_t address, void *out, size_t length,
@@ -117,9 +146,8 @@ enum kd_result memory_read(struct target *t, uint64_t address, void *out, size_t
 		return KD_GONE;
 	if (exchange_busy(t)) /* from inside the loop: no answer, and no hole */
 		return KD_REFUSED;
-	if (is_off(t))
-		memory_cache_clear(&m->cache);
 	length = clamp_to_space(address, length);
+	forget_what_changes(t, address, length);
 	t->exchange.cancel = false;
 	bool missed = false;
 	for (;;) {
@@ -128,6 +156,10 @@ enum kd_result memory_read(struct target *t, uint64_t address, void *out, size_t
 					  length - *done);
 		if (*done == length)
 			break;
+		if (memory_carry_get(t, address, out, length)) {
+			*done = length;
+			break;
+		}
 		at = address + *done;
 		enum kd_result result = memory_cache_is_hole(&m->cache, at)
 						? KD_REFUSED
@@ -229,6 +261,7 @@ enum kd_result memory_write(struct target *t, uint64_t address, const void *in,
 	enum kd_result result = breakpoint_make_way(t, address, length);
 	if (result != KD_DONE)
 		return result;
+	memory_carry_forget(t);
 	t->exchange.cancel = false;
 	while (*done < length) {
 		const uint8_t *from = (const uint8_t *)in + *done;
@@ -336,7 +369,7 @@ enum kd_result memory_write_physical(struct target *t, uint64_t address, const v
 	if (!target_asks(t))
 		return KD_GONE;
 	/* nobody knows which virtual pages show it */
-	memory_cache_clear(&t->memory.cache);
+	memory_cache_flush(t);
 	length = clamp_to_space(address, length);
 	while (*done < length) {
 		size_t written;
@@ -363,6 +396,15 @@ void memory_cache_enable(struct target *t, bool on)
 void memory_cache_flush(struct target *t)
 {
 	memory_cache_clear(&t->memory.cache);
+	memory_carry_forget(t);
+	t->memory.fetched_to = 0;
+}
+
+void memory_on_resume(struct target *t)
+{
+	memory_carry_on_resume(t);
+	memory_cache_clear(&t->memory.cache);
+	t->memory.fetched_to = 0;
 }
 
 struct memory_statistics memory_statistics(const struct target *t)

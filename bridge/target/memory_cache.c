@@ -176,6 +176,21 @@ bool memory_cache_is_hole(const struct memory_cache *c, uint64_t address)
 	       run_length(page, (size_t)(address % MEMORY_PAGE_SIZE), 1) == 0;
 }
 
+void memory_cache_drop(struct memory_cache *c, uint64_t address, size_t length)
+{
+	for (size_t done = 0; done < length;) {
+		uint64_t at = address + done;
+		struct memory_page *page = find(c, at / MEMORY_PAGE_SIZE);
+		for (size_t i = 0; page && i < WORDS; i++)
+			c->bytes -= (uint64_t)__builtin_popcountll(page->known[i]);
+		if (page) {
+			memset(page->known, 0, sizeof(page->known));
+			page->hole = false;
+		}
+		done += part_of_page(at, length - done);
+	}
+}
+
 void memory_cache_clear(struct memory_cache *c)
 {
 	for (size_t i = 0; i < c->slots_count; i++)

@@ -34,6 +34,8 @@ void memory_cache_put(struct memory_cache *c, uint64_t address, const void *byte
 /* The byte could not be read, so what is not known of its page cannot be either. */
 void memory_cache_put_hole(struct memory_cache *c, uint64_t address);
 bool memory_cache_is_hole(const struct memory_cache *c, uint64_t address);
+/* The pages of that range are asked for anew. Must not wrap around. */
+void memory_cache_drop(struct memory_cache *c, uint64_t address, size_t length);
 void memory_cache_clear(struct memory_cache *c);
 
 #endif

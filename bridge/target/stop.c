@@ -101,18 +101,24 @@ static void find_breakpoint_pc(struct target *t)
 }
 
 /* What BreakpointWithStatus was called with, KD.md §2 "Bugcheck". */
-static bool is_bugcheck(struct target *t)
+static bool names_bugcheck(struct target *t)
 {
 	enum { BUGCHECK_FIRST = 3, BUGCHECK_SECOND = 4, BUGCHECK_FATAL = 5 };
-	const struct target_stop *stop = &t->stop.stop;
-	const struct kdbg *kdbg = target_kdbg(t);
-	if (kdbg ? kdbg_address(kdbg, KDBG_BREAKPOINT_WITH_STATUS) != stop->pc
-		 : t->stop.fatal_length == 0)
-		return false;
 	uint64_t why;
-	return registers_get(t, stop->processor, t->arch->argument, &why) == KD_DONE &&
+	return registers_get(t, t->stop.stop.processor, t->arch->argument, &why) ==
+		       KD_DONE &&
 	       ((uint32_t)why == BUGCHECK_FIRST || (uint32_t)why == BUGCHECK_SECOND ||
 		(uint32_t)why == BUGCHECK_FATAL);
+}
+
+/* The register is known already, KDBG may have to be read. */
+static bool is_bugcheck(struct target *t)
+{
+	if (!names_bugcheck(t))
+		return false;
+	const struct kdbg *kdbg = target_kdbg(t);
+	return kdbg ? kdbg_address(kdbg, KDBG_BREAKPOINT_WITH_STATUS) == t->stop.stop.pc
+		    : t->stop.fatal_length > 0;
 }
 
 static enum target_stop_kind breakpoint_kind(struct target *t)

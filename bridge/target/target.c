@@ -13,8 +13,7 @@
 /* Nothing of a stop holds any longer once the target runs. */
 static void forget_stop(struct target *t)
 {
-	memory_cache_clear(&t->memory.cache);
-	t->memory.fetched_to = 0;
+	memory_on_resume(t);
 	registers_drop(t);
 	modules_on_resume(t);
 	watchpoint_on_resume(t);
@@ -80,6 +79,7 @@ static void on_connected(struct target *t, const struct kdnet_event *event)
 	t->bound_elsewhere = event->bound_elsewhere;
 	target_become(t, LIFE_RUNNING);
 	forget_session(t);
+	memory_cache_flush(t);
 	exchange_restart(t);
 	t->attach = (struct attach_state){ .fresh = true };
 	t->stop.change = (struct kd_state_change){ 0 };
@@ -113,7 +113,7 @@ static void on_lost(struct target *t)
 static void on_reset_by_target(struct target *t)
 {
 	t->attach.fresh = true;
-	memory_cache_clear(&t->memory.cache);
+	memory_cache_flush(t);
 	exchange_on_reset(t);
 }
 

@@ -122,6 +122,121 @@ static bool note_highest(struct fake_target *f, uint16_t api, uint8_t *data,
 	return false;
 }
 
+static void reading_downwards_in_a_page_is_cheap_too(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(1);
+	for (size_t at = 0x1000; at > 0; at -= 64)
+		assert_int_equal(read_some(f, FAKE_BASE + 0x1000 + at - 64, 64), 64);
+	assert_true(fake_count(f, KD_READ_VIRTUAL) <= 4);
+	fake_end(f);
+}
+
+static void a_linked_list_of_neighbours_costs_a_read_a_block(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(1);
+	for (unsigned i = 0; i < 32; i++) /* there and back: 0, 31, 1, 30 … */
+		assert_int_equal(read_some(f,
+					   FAKE_BASE + 0x1000 +
+						   (i % 2 ? 31 - i / 2 : i / 2) * 0x80,
+					   16),
+				 16);
+	assert_true(fake_count(f, KD_READ_VIRTUAL) <= 5);
+	fake_end(f);
+}
+
+/* Some kernels serve nothing of a range whose end is not there. */
+static bool serve_all_or_nothing(struct fake_target *f, uint16_t api, uint8_t *data,
+				 size_t length)
+{
+	(void)length;
+	uint64_t address = load_le(data + 16, 8);
+	size_t count = (size_t)load_le(data + 24, 4);
+	if (api != KD_READ_VIRTUAL || fake_readable(address, count) == count)
+		return false;
+	store_le(data + 28, 0, 4);
+	fake_reply(f, data, KD_STATUS_UNSUCCESSFUL, NULL, 0);
+	return true;
+}
+
+static void a_hole_does_not_spoil_what_lies_before_it(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(1);
+	f->on_request = serve_all_or_nothing;
+	uint64_t end = FAKE_BASE + FAKE_RAM;
+	/* read on in order, up to it and into it */
+	for (uint64_t at = end - 0x1000; at < end; at += 0x200)
+		assert_int_equal(read_some(f, at, 0x200), 0x200);
+	uint8_t out[64];
+	size_t done;
+	assert_int_equal(memory_read(f->t, end, out, 64, &done), KD_REFUSED);
+	memory_cache_flush(f->t);
+	assert_int_equal(read_some(f, end - 24, 64), 24);
+	unsigned asked = fake_count(f, KD_READ_VIRTUAL);
+	/* a sweep over what is not there asks once a page */
+	for (uint64_t at = end + 0x1000; at < end + 0x2000; at += 64)
+		assert_int_equal(memory_read(f->t, at, out, 64, &done), KD_REFUSED);
+	assert_int_equal(fake_count(f, KD_READ_VIRTUAL), asked + 1);
+	fake_end(f);
+}
+
+static bool answer_a_third(struct fake_target *f, uint16_t api, uint8_t *data,
+			   size_t length)
+{
+	(void)length;
+	if (api != KD_READ_VIRTUAL)
+		return false;
+	size_t count = (size_t)load_le(data + 24, 4);
+	uint64_t address = load_le(data + 16, 8);
+	count = count < 300 ? count : 300;
+	store_le(data + 28, count, 4);
+	fake_reply(f, data, KD_STATUS_SUCCESS, fake_at(f, address), count);
+	return true;
+}
+
+static void an_answer_too_short_for_what_is_wanted_is_no_hole(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(1);
+	f->on_request = answer_a_third;
+	assert_int_equal(read_some(f, FAKE_BASE + 0x13c0, 64), 64);
+	assert_int_equal(read_some(f, FAKE_BASE + 0x1000, 0x1000), 0x1000);
+	fake_end(f);
+}
+
+static bool serve_a_device(struct fake_target *f, uint16_t api, uint8_t *data,
+			   size_t length)
+{
+	(void)length;
+	if (api != KD_READ_VIRTUAL)
+		return false;
+	size_t count = (size_t)load_le(data + 24, 4);
+	assert_int_equal(count, 4); /* nothing beside what is wanted */
+	store_le(data + 28, count, 4);
+	fake_reply(f, data, KD_STATUS_SUCCESS, f->ram, count);
+	f->ram[0]++;
+	return true;
+}
+
+static void a_device_is_asked_each_time(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(1);
+	f->on_request = serve_a_device;
+	uint8_t out[4];
+	size_t done;
+	uint8_t first = f->ram[0];
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(
+			memory_read(f->t, UINT64_C(0xfffffffffffe0020), out, 4, &done),
+			KD_DONE);
+		assert_int_equal(out[0], first + i);
+	}
+	fake_end(f);
+}
+
 static void a_lone_read_does_not_enter_the_next_page(void **state)
 {
 	(void)state;
@@ -372,6 +487,11 @@ int main(void)
 		cmocka_unit_test(what_was_read_once_is_not_asked_again),
 		cmocka_unit_test(a_long_read_wastes_no_exchange_at_page_borders),
 		cmocka_unit_test(reading_on_in_pieces_wastes_none_either),
+		cmocka_unit_test(reading_downwards_in_a_page_is_cheap_too),
+		cmocka_unit_test(a_linked_list_of_neighbours_costs_a_read_a_block),
+		cmocka_unit_test(a_hole_does_not_spoil_what_lies_before_it),
+		cmocka_unit_test(an_answer_too_short_for_what_is_wanted_is_no_hole),
+		cmocka_unit_test(a_device_is_asked_each_time),
 		cmocka_unit_test(a_lone_read_does_not_enter_the_next_page),
 		cmocka_unit_test(the_stack_is_read_over_the_border_of_its_pages),
 		cmocka_unit_test(a_read_into_a_hole_gives_what_lies_before),
