@@ -26,6 +26,7 @@ enum {
 	RSP_REGISTER_MAX = 64, /* bytes of one register */
 	RSP_THREADS_MAX = 4096,
 	RSP_RESUME_ACTIONS = 64,
+	RSP_CONDITIONS_MAX = 64, /* of one breakpoint */
 	RSP_ALL_THREADS = -1,
 	RSP_ANY_THREAD = 0,
 	/* While one packet is being served a '+' goes out this often, RSP.md §6. */
@@ -76,6 +77,18 @@ enum rsp_breakpoint_type { /* the digit behind Z and z */
 			   RSP_WRITE_WATCHPOINT,
 			   RSP_READ_WATCHPOINT,
 			   RSP_ACCESS_WATCHPOINT,
+};
+
+/*
+ * Agent expressions (agent.h), any of which being true lets the breakpoint stop; none: it
+ * always does. They are valid while the function that gets them runs.
+ */
+struct rsp_conditions {
+	size_t count;
+	struct rsp_condition {
+		const uint8_t *code;
+		size_t length;
+	} list[RSP_CONDITIONS_MAX];
 };
 
 enum rsp_resume_kind { RSP_CONTINUE, RSP_STEP, RSP_RANGE_STEP };
@@ -184,10 +197,14 @@ struct rsp_target {
 					const uint8_t *bytes, size_t length,
 					size_t *done);
 
-	/* Z and z. `kind` is the length of a watchpoint. Never RSP_UNSUPPORTED for
-	 * software breakpoints, or gdb writes opcodes itself (RSP.md §4). */
+	/*
+	 * Z and z. `kind` is the length of a watchpoint. Never RSP_UNSUPPORTED for
+	 * software breakpoints, or gdb writes opcodes itself (RSP.md §4). Conditions are
+	 * of breakpoints alone; inserted again, the new ones replace the old.
+	 */
 	enum rsp_result (*insert)(void *context, enum rsp_breakpoint_type type,
-				  uint64_t address, uint64_t kind);
+				  uint64_t address, uint64_t kind,
+				  const struct rsp_conditions *conditions);
 	enum rsp_result (*remove)(void *context, enum rsp_breakpoint_type type,
 				  uint64_t address, uint64_t kind);
 

@@ -8,6 +8,7 @@
 
 #include "bridge/gdb/client.h"
 #include "bridge/gdb/console.h"
+#include "bridge/gdb/gdb_conditions.h"
 #include "bridge/gdb/gdb_libraries.h"
 #include "bridge/gdb/images.h"
 #include "bridge/target/registers.h"
@@ -53,6 +54,7 @@ struct gdb {
 	unsigned image_wait_s; /* so long a list of modules may take for them */
 	struct gdb_libraries libraries;
 	struct gdb_files files;
+	struct conditions conditions;
 
 	int alone;		/* the thread that gdb lets run alone, 0: all run */
 	uint64_t charged;	/* exchanges that were counted for a packet already */
@@ -114,7 +116,7 @@ enum rsp_result gdb_write_memory(void *context, uint64_t address, const uint8_t 
 
 /* gdb_breakpoints.c */
 enum rsp_result gdb_insert(void *context, enum rsp_breakpoint_type type, uint64_t address,
-			   uint64_t kind);
+			   uint64_t kind, const struct rsp_conditions *conditions);
 enum rsp_result gdb_remove(void *context, enum rsp_breakpoint_type type, uint64_t address,
 			   uint64_t kind);
 

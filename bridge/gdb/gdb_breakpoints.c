@@ -25,26 +25,38 @@ static bool hardware_kind(enum rsp_breakpoint_type type, enum watchpoint_kind *k
 	return false;
 }
 
+static enum kd_result insert(struct gdb *g, enum rsp_breakpoint_type type,
+			     uint64_t address, uint64_t kind)
+{
+	enum watchpoint_kind hardware;
+
+	if (hardware_kind(type, &hardware))
+		return watchpoint_insert(g->target, hardware, address, kind);
+	return breakpoint_insert(g->target, address);
+}
+
 /*
  * Without a target gdb's breakpoints are taken as they are: at an error it would not
  * resume, and the resume is what waits for the target. The target's first stop makes gdb
  * take them away and set them anew, and then bad addresses are found.
  */
 enum rsp_result gdb_insert(void *context, enum rsp_breakpoint_type type, uint64_t address,
-			   uint64_t kind)
+			   uint64_t kind, const struct rsp_conditions *conditions)
 {
 	struct gdb *g = context;
 	enum watchpoint_kind hardware;
-	bool is_hardware = hardware_kind(type, &hardware);
+	enum kd_result result;
 
-	if (!is_hardware && type != RSP_SOFTWARE_BREAKPOINT)
+	if (!hardware_kind(type, &hardware) && type != RSP_SOFTWARE_BREAKPOINT)
 		return RSP_UNSUPPORTED;
 	if (!gdb_is_live(g))
 		return RSP_OK;
-	if (is_hardware)
-		return gdb_result(g,
-				  watchpoint_insert(g->target, hardware, address, kind));
-	return gdb_result(g, breakpoint_insert(g->target, address));
+	result = insert(g, type, address, kind);
+	if (result == KD_DONE && !gdb_conditions_set(g, type, address, conditions)) {
+		(void)gdb_remove(g, type, address, kind);
+		result = KD_REFUSED;
+	}
+	return gdb_result(g, result);
 }
 
 /* One that is not there has gone with its target, or never was one: no error. */
@@ -61,5 +73,6 @@ enum rsp_result gdb_remove(void *context, enum rsp_breakpoint_type type, uint64_
 		result = breakpoint_remove(g->target, address);
 	else
 		return RSP_UNSUPPORTED;
+	gdb_conditions_drop(g, type, address);
 	return gdb_result(g, result == KD_REFUSED ? KD_DONE : result);
 }

@@ -28,6 +28,7 @@ static void forget_session(struct gdb *g)
 {
 	gdb_libraries_forget(g);
 	gdb_files_forget(g);
+	gdb_conditions_forget(g);
 }
 
 void gdb_wipe(struct gdb *g)

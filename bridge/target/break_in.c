@@ -105,13 +105,22 @@ static bool answers(enum target_stop_kind kind)
 	return kind != TARGET_STOP_LOAD && kind != TARGET_STOP_COMMAND;
 }
 
+/* Not a step, or a breakpoint of ours, that came first: then the byte is on its way. */
+static bool is_by_byte(const struct target *t)
+{
+	const struct stop_state *s = &t->stop;
+	return s->stop.kind == TARGET_STOP_BREAK_IN && !s->hit_planted &&
+	       !breakpoint_wanted(t, s->stop.pc) &&
+	       s->stop.exception.code == KD_STATUS_BREAKPOINT;
+}
+
 void break_in_on_stop(struct target *t)
 {
 	struct break_in_state *b = &t->break_in;
 	b->stale_until_us = 0;
 	if (!answers(t->stop.stop.kind))
 		return;
-	if (t->stop.stop.kind == TARGET_STOP_BREAK_IN && b->unanswered > 0)
+	if (is_by_byte(t) && b->unanswered > 0)
 		b->unanswered--;
 	b->wanted = false;
 	break_in_stop_timer(t);

@@ -231,6 +231,12 @@ static enum kd_result unplant(struct target *t, struct breakpoint *p)
 	return KD_DONE;
 }
 
+enum kd_result breakpoint_lift(struct target *t, uint64_t address)
+{
+	struct breakpoint *p = find(t, address);
+	return p && p->planted != NOT_PLANTED ? unplant(t, p) : KD_DONE;
+}
+
 /* ---- into the target ---- */
 
 static enum kd_result plant_opcode(struct target *t, struct breakpoint *p)

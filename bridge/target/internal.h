@@ -219,6 +219,8 @@ enum kd_result breakpoint_sync(struct target *t, const struct breakpoint_skip *s
 enum kd_result breakpoint_sync_away_from(struct target *t, uint64_t pc);
 /* A report came: KD deleted its own ones near this PC. */
 void breakpoint_on_report(struct target *t, uint64_t pc);
+/* Out of the target's memory until the next sync. */
+enum kd_result breakpoint_lift(struct target *t, uint64_t address);
 bool breakpoint_is_planted(const struct target *t, uint64_t address);
 bool breakpoint_was_removed(const struct target *t, uint64_t address);
 /* Puts the bytes beneath planted ones into the cache, after a read of that range. */
@@ -438,6 +440,13 @@ void step_on_stop(struct target *t);
 enum kd_result step_prepare(struct target *t, bool not_handled, bool *passed);
 /* Resumes from the present report, and waits until the target has that. */
 enum kd_result step_resume(struct target *t, bool trace, uint32_t status, uint64_t dr7);
+/*
+ * Over a breakpoint that the front end does not want to stop at: off it, and on with the
+ * plan. False: it could not be resumed.
+ */
+bool step_over_miss(struct target *t);
+/* Is the hit none that the plan itself led to? */
+bool step_allows_miss(const struct target *t);
 /* Over a stop that is nobody's business: resumes as it was, the plan stays. */
 void step_swallow(struct target *t);
 

@@ -356,6 +356,35 @@ void step_swallow(struct target *t)
 		(void)resume_at_once(t, false);
 }
 
+/* A step's own processor that hits one before its step ended, in an interrupt: gdb knows
+ * better what becomes of its step. */
+bool step_allows_miss(const struct target *t)
+{
+	return t->plan.kind == PLAN_CONTINUE || t->plan.kind == PLAN_OFF ||
+	       t->stop.change.processor != t->plan.processor;
+}
+
+/*
+ * KD deleted its own breakpoint at this PC with the report, so three requests are the
+ * least: trace, plant anew, go on. While another processor makes a step, its report is
+ * what plants anew: this one needs no step of its own until then. KD.md §3 "Continue".
+ */
+bool step_over_miss(struct target *t)
+{
+	uint64_t pc = t->stop.stop.pc;
+	unsigned processor = t->stop.change.processor;
+	bool other_steps = t->plan.kind != PLAN_CONTINUE && t->plan.processor != processor;
+	enum kd_result result = breakpoint_lift(t, pc);
+	if (result == KD_DONE)
+		result = registers_write_back(t);
+	if (!other_steps)
+		t->plan = (struct plan){ .kind = PLAN_OFF,
+					 .processor = processor,
+					 .skip = { .address = { pc }, .count = 1 } };
+	t->plan.skip.slots |= watchpoint_at_pc(t, pc);
+	return result == KD_DONE && resume_at_once(t, !other_steps) == KD_DONE;
+}
+
 bool step_pass_on(struct target *t)
 {
 	struct breakpoint_skip none = { 0 };

@@ -82,6 +82,13 @@ struct target_events {
 	 * target_resume from here.
 	 */
 	void (*stopped)(void *context, const struct target_stop *stop);
+	/*
+	 * A breakpoint of the front end's was hit, software or hardware. True: it does not
+	 * want to stop there this time, and the target goes on without another word; false,
+	 * too, for what it does not know: then `stopped` follows. Registers and memory may be
+	 * read in here, of the processor that hit it; nothing else.
+	 */
+	bool (*missed)(void *context, const struct target_stop *stop);
 	/* DbgPrint: any bytes. Acknowledged already. */
 	void (*print)(void *context, unsigned processor, const char *text, size_t length);
 	/* DbgPrompt: the target waits for target_answer_prompt. */

@@ -246,16 +246,18 @@ static enum kd_result set_processors(struct target *t, unsigned *failed)
 
 /* ---- what the front end wants ---- */
 
-static struct watchpoint_region *find(struct watchpoint_state *w,
-				      const struct watchpoint_region *region)
+/* Its index; as many as there are when it is none of them. */
+static size_t find(const struct watchpoint_state *w,
+		   const struct watchpoint_region *region)
 {
-	for (size_t i = 0; i < w->count; i++) {
-		struct watchpoint_region *r = &w->regions[i];
+	size_t i = 0;
+	for (; i < w->count; i++) {
+		const struct watchpoint_region *r = &w->regions[i];
 		if (r->address == region->address && r->length == region->length &&
 		    r->kind == region->kind)
-			return r;
+			break;
 	}
-	return NULL;
+	return i;
 }
 
 static struct watchpoint_region region_of(enum watchpoint_kind kind, uint64_t address,
@@ -308,7 +310,7 @@ enum kd_result watchpoint_insert(struct target *t, enum watchpoint_kind kind,
 	struct watchpoint_state *w = &t->watchpoints;
 	struct watchpoint_region region = region_of(kind, address, length);
 	struct watchpoint_slot before[WATCHPOINT_SLOTS];
-	if (find(w, &region))
+	if (find(w, &region) < w->count)
 		return KD_DONE;
 	if (!is_possible(t, &region))
 		return KD_REFUSED;
@@ -327,12 +329,19 @@ enum kd_result watchpoint_remove(struct target *t, enum watchpoint_kind kind,
 {
 	struct watchpoint_state *w = &t->watchpoints;
 	struct watchpoint_region region = region_of(kind, address, length);
-	struct watchpoint_region *found = find(w, &region);
-	if (!found)
+	size_t i = find(w, &region);
+	if (i == w->count)
 		return KD_REFUSED;
-	*found = w->regions[--w->count];
+	w->regions[i] = w->regions[--w->count];
 	find_used(w);
 	return KD_DONE;
+}
+
+bool watchpoint_wanted(const struct target *t, enum watchpoint_kind kind,
+		       uint64_t address, uint64_t length)
+{
+	struct watchpoint_region region = region_of(kind, address, length);
+	return find(&t->watchpoints, &region) < t->watchpoints.count;
 }
 
 size_t watchpoint_count(const struct target *t)

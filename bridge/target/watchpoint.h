@@ -24,6 +24,8 @@ enum kd_result watchpoint_insert(struct target *t, enum watchpoint_kind kind,
 /* No more; KD_REFUSED when there was none. Switched off at the resume, for nothing. */
 enum kd_result watchpoint_remove(struct target *t, enum watchpoint_kind kind,
 				 uint64_t address, uint64_t length);
+bool watchpoint_wanted(const struct target *t, enum watchpoint_kind kind,
+		       uint64_t address, uint64_t length);
 /* How many are wanted. */
 size_t watchpoint_count(const struct target *t);
 

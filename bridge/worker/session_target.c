@@ -103,6 +103,13 @@ static void on_stopped(void *context, const struct target_stop *stop)
 	}
 }
 
+static bool on_missed(void *context, const struct target_stop *stop)
+{
+	struct session *s = context;
+
+	return gdb_conditions_miss(&s->gdb, stop);
+}
+
 static void on_print(void *context, unsigned processor, const char *text, size_t length)
 {
 	struct session *s = context;
@@ -150,6 +157,7 @@ const struct target_events session_target_events = {
 	.connected = on_connected,
 	.lost = on_lost,
 	.stopped = on_stopped,
+	.missed = on_missed,
 	.print = on_print,
 	.prompt = on_prompt,
 	.notice = on_notice,

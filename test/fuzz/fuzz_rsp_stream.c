@@ -96,6 +96,24 @@ static enum rsp_result write_memory(void *context, uint64_t address, const uint8
 	return bytes[length - 1] == 0 ? RSP_ERROR : RSP_OK;
 }
 
+static enum rsp_result insert(void *context, enum rsp_breakpoint_type type,
+			      uint64_t address, uint64_t kind,
+			      const struct rsp_conditions *conditions)
+{
+	(void)context;
+	(void)address;
+	(void)kind;
+	must(type <= RSP_ACCESS_WATCHPOINT);
+	must(conditions->count <= RSP_CONDITIONS_MAX);
+	size_t sum = 0;
+	for (size_t i = 0; i < conditions->count; i++) {
+		must(conditions->list[i].length > 0);
+		for (size_t n = 0; n < conditions->list[i].length; n++)
+			sum += conditions->list[i].code[n];
+	}
+	return sum % 2 == 0 ? RSP_OK : RSP_ERROR;
+}
+
 static enum rsp_result change(void *context, enum rsp_breakpoint_type type,
 			      uint64_t address, uint64_t kind)
 {
@@ -147,7 +165,7 @@ static const struct rsp_target target = {
 	.write_register = write_register,
 	.read_memory = read_memory,
 	.write_memory = write_memory,
-	.insert = change,
+	.insert = insert,
 	.remove = change,
 	.resume = resume,
 	.command = command,

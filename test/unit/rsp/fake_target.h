@@ -31,6 +31,9 @@ struct fake {
 	int attach_process;
 	enum rsp_breakpoint_type type;
 	uint64_t address, kind;
+	/* of the breakpoint inserted last, one behind the other */
+	size_t conditions, code_lengths[RSP_CONDITIONS_MAX], code_length;
+	uint8_t code[64];
 	struct rsp_resume resume;
 	char command[64];
 	const char *document; /* of "libraries" */
@@ -279,9 +282,18 @@ static inline enum rsp_result fake_change(struct fake *f, unsigned *count,
 }
 
 static inline enum rsp_result fake_insert(void *context, enum rsp_breakpoint_type type,
-					  uint64_t address, uint64_t kind)
+					  uint64_t address, uint64_t kind,
+					  const struct rsp_conditions *conditions)
 {
 	struct fake *f = context;
+	f->conditions = conditions->count;
+	f->code_length = 0;
+	for (size_t i = 0; i < conditions->count; i++) {
+		f->code_lengths[i] = conditions->list[i].length;
+		for (size_t n = 0; n < conditions->list[i].length; n++)
+			f->code[f->code_length++ % sizeof(f->code)] =
+				conditions->list[i].code[n];
+	}
 	return fake_change(f, &f->inserted, type, address, kind);
 }
 

@@ -5,7 +5,8 @@
 #include "test/unit/rsp/talk.h"
 
 #define OFFERS                                                                           \
-	"swbreak+;hwbreak+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"    \
+	"swbreak+;hwbreak+;vContSupported+;ConditionalBreakpoints+;"                     \
+	"qXfer:features:read+;qXfer:threads:read+;"                                      \
 	"qXfer:libraries:read+"
 
 /* ---- connecting, RSP.md §1 ---- */

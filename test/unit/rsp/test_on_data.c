@@ -198,12 +198,75 @@ static void breakpoints_come_and_go(void **state)
 	ask(t, "Z5,1000,8", "");
 	assert_int_equal(t->fake->inserted, 3);
 	assert_int_equal(t->fake->removed, 1);
-	static const char *const wrong[] = {
-		"Z",	     "Z0",     "Z0,1000",    "Z0,1000,", "Z0,1000,1;X1,22",
-		"Zx,1000,1", "Z0,x,1", "z0,1000,1,2"
-	};
+	static const char *const wrong[] = { "Z",	   "Z0",	"Z0,1000",
+					     "Z0,1000,",   "Zx,1000,1", "Z0,x,1",
+					     "z0,1000,1,2" };
 	ASK_ALL(t, wrong, "E01");
 	assert_int_equal(t->fake->inserted, 3);
+	talk_free(t);
+}
+
+static void conditions_come_with_a_breakpoint(void **state)
+{
+	(void)state;
+	struct talk *t = connected();
+	ask(t, "Z0,1000,1;X9,260002164022041327", "OK");
+	assert_int_equal(t->fake->conditions, 1);
+	assert_int_equal(t->fake->code_lengths[0], 9);
+	assert_memory_equal(t->fake->code, "\x26\0\x02\x16\x40\x22\x04\x13\x27", 9);
+	/* gdb puts no ';' between several; others do */
+	ask(t, "Z1,1000,1;X3,220127X3,220027;X1,27", "OK");
+	assert_int_equal(t->fake->type, RSP_HARDWARE_BREAKPOINT);
+	assert_int_equal(t->fake->conditions, 3);
+	assert_int_equal(t->fake->code_lengths[2], 1);
+	assert_memory_equal(t->fake->code, "\x22\x01\x27\x22\x00\x27\x27", 7);
+	ask(t, "Z0,1000,1;", "OK");
+	assert_int_equal(t->fake->conditions, 0);
+	ask(t, "Z0,1000,1", "OK");
+	assert_int_equal(t->fake->conditions, 0);
+	talk_free(t);
+}
+
+static void broken_conditions_and_commands_are_refused(void **state)
+{
+	(void)state;
+	struct talk *t = connected();
+	static const char *const wrong[] = {
+		"Z0,1000,1;X",
+		"Z0,1000,1;X3",
+		"Z0,1000,1;X3,",
+		"Z0,1000,1;X3,2200",
+		"Z0,1000,1;X3,22002",
+		"Z0,1000,1;X3,22002g",
+		"Z0,1000,1;X3,22002700",
+		"Z0,1000,1;X0,",
+		"Z0,1000,1;X8000000000000000,22",
+		"Z0,1000,1;Xffffffffffffffff,22",
+		"Z0,1000,1;X3,220027;;",
+		"Z0,1000,1;Y3,220027",
+		"Z0,1000,1;cmds:0,X3,220027",
+		"Z0,1000,1;X3,220027;cmds:0,X3,220027",
+		"Z2,1000,1;X3,220027", /* gdb sends none for watchpoints */
+		"z0,1000,1;X3,220027",
+	};
+	ASK_ALL(t, wrong, "E01");
+	assert_int_equal(t->fake->inserted, 0);
+	assert_int_equal(t->fake->removed, 0);
+	talk_free(t);
+}
+
+static void there_is_a_limit_to_the_conditions_of_a_breakpoint(void **state)
+{
+	(void)state;
+	struct talk *t = connected();
+	char packet[16 + 6 * (RSP_CONDITIONS_MAX + 1)] = "Z0,1000,1;";
+	for (size_t i = 0; i < RSP_CONDITIONS_MAX; i++)
+		strcat(packet, "X1,27");
+	ask(t, packet, "OK");
+	assert_int_equal(t->fake->conditions, RSP_CONDITIONS_MAX);
+	strcat(packet, "X1,27");
+	ask(t, packet, "E01");
+	assert_int_equal(t->fake->inserted, 1);
 	talk_free(t);
 }
 
@@ -396,6 +459,9 @@ int main(void)
 		cmocka_unit_test(a_read_is_cut_at_what_fits_a_packet),
 		cmocka_unit_test(memory_is_written_in_hex_and_in_binary),
 		cmocka_unit_test(breakpoints_come_and_go),
+		cmocka_unit_test(conditions_come_with_a_breakpoint),
+		cmocka_unit_test(broken_conditions_and_commands_are_refused),
+		cmocka_unit_test(there_is_a_limit_to_the_conditions_of_a_breakpoint),
 		cmocka_unit_test(a_software_breakpoint_is_never_answered_empty),
 		cmocka_unit_test(the_thread_list_is_escaped_xml),
 		cmocka_unit_test(windows_of_a_document_fit_together),
