@@ -440,18 +440,18 @@ void step_on_stop(struct target *t);
 enum kd_result step_prepare(struct target *t, bool not_handled, bool *passed);
 /* Resumes from the present report, and waits until the target has that. */
 enum kd_result step_resume(struct target *t, bool trace, uint32_t status, uint64_t dr7);
-/*
- * Over a breakpoint that the front end does not want to stop at: off it, and on with the
- * plan. False: it could not be resumed.
- */
-bool step_over_miss(struct target *t);
-/* Is the hit none that the plan itself led to? */
-bool step_allows_miss(const struct target *t);
+/* From a report to the next without waiting for the acknowledgement. */
+enum kd_result step_resume_at_once(struct target *t, bool trace);
 /* Over a stop that is nobody's business: resumes as it was, the plan stays. */
 void step_swallow(struct target *t);
 
 /* Over an exception that is Windows' own; false: it could not be resumed. */
 bool step_pass_on(struct target *t);
+
+/* ---- miss.c ---- */
+
+/* A hit that the front end does not want to see: true, and the target runs again. */
+bool miss_goes_on(struct target *t);
 
 /* ---- exception.c ---- */
 

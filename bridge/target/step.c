@@ -39,8 +39,7 @@ enum kd_result step_resume(struct target *t, bool trace, uint32_t status, uint64
 	return exchange_send(t, &request);
 }
 
-/* From a report to the next without waiting for the acknowledgement. */
-static enum kd_result resume_at_once(struct target *t, bool trace)
+enum kd_result step_resume_at_once(struct target *t, bool trace)
 {
 	struct kd_request request = resume_request(t, trace, KD_DBG_CONTINUE,
 						   watchpoint_arm(t, t->plan.skip.slots));
@@ -287,7 +286,7 @@ static bool range_goes_on(struct target *t)
 		return false;
 	t->plan.skip.slots = 0;
 	return breakpoint_sync_away_from(t, pc) == KD_DONE &&
-	       resume_at_once(t, true) == KD_DONE;
+	       step_resume_at_once(t, true) == KD_DONE;
 }
 
 static bool continue_goes_on(struct target *t)
@@ -296,7 +295,7 @@ static bool continue_goes_on(struct target *t)
 		return false;
 	t->plan.kind = PLAN_CONTINUE;
 	t->plan.skip = (struct breakpoint_skip){ 0 };
-	return resume_at_once(t, false) == KD_DONE;
+	return step_resume_at_once(t, false) == KD_DONE;
 }
 
 /*
@@ -316,7 +315,7 @@ static bool is_put_off(struct target *t)
 static bool put_off(struct target *t)
 {
 	return breakpoint_sync(t, &t->plan.skip) == KD_DONE &&
-	       resume_at_once(t, false) == KD_DONE;
+	       step_resume_at_once(t, false) == KD_DONE;
 }
 
 bool step_goes_on(struct target *t)
@@ -353,36 +352,7 @@ void step_swallow(struct target *t)
 	if (result == KD_DONE)
 		result = registers_write_back(t);
 	if (result == KD_DONE)
-		(void)resume_at_once(t, false);
-}
-
-/* A step's own processor that hits one before its step ended, in an interrupt: gdb knows
- * better what becomes of its step. */
-bool step_allows_miss(const struct target *t)
-{
-	return t->plan.kind == PLAN_CONTINUE || t->plan.kind == PLAN_OFF ||
-	       t->stop.change.processor != t->plan.processor;
-}
-
-/*
- * KD deleted its own breakpoint at this PC with the report, so three requests are the
- * least: trace, plant anew, go on. While another processor makes a step, its report is
- * what plants anew: this one needs no step of its own until then. KD.md §3 "Continue".
- */
-bool step_over_miss(struct target *t)
-{
-	uint64_t pc = t->stop.stop.pc;
-	unsigned processor = t->stop.change.processor;
-	bool other_steps = t->plan.kind != PLAN_CONTINUE && t->plan.processor != processor;
-	enum kd_result result = breakpoint_lift(t, pc);
-	if (result == KD_DONE)
-		result = registers_write_back(t);
-	if (!other_steps)
-		t->plan = (struct plan){ .kind = PLAN_OFF,
-					 .processor = processor,
-					 .skip = { .address = { pc }, .count = 1 } };
-	t->plan.skip.slots |= watchpoint_at_pc(t, pc);
-	return result == KD_DONE && resume_at_once(t, !other_steps) == KD_DONE;
+		(void)step_resume_at_once(t, false);
 }
 
 bool step_pass_on(struct target *t)

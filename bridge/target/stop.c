@@ -243,16 +243,6 @@ static bool is_stale(struct target *t)
 	return break_in_take_stale(t, stop->pc, stop_hard_breakpoint(t) > 0);
 }
 
-/* A hit that the front end does not want to see. */
-static bool is_missed(struct target *t)
-{
-	const struct target_stop *stop = &t->stop.stop;
-	return (stop->kind == TARGET_STOP_BREAKPOINT ||
-		stop->kind == TARGET_STOP_HARDWARE_BREAKPOINT) &&
-	       step_allows_miss(t) && t->events->missed &&
-	       t->events->missed(t->context, stop);
-}
-
 static void deliver(struct target *t)
 {
 	if (t->stop.quiet || !t->events->stopped)
@@ -274,15 +264,6 @@ static void report(struct target *t)
 	break_in_on_stop(t);
 	target_become(t, LIFE_STOPPED);
 	deliver(t);
-}
-
-/* Whoever wants the target to stop is given this stop: it may be one of very many. */
-static void miss(struct target *t)
-{
-	if (t->break_in.wanted)
-		t->stop.stop.kind = TARGET_STOP_BREAK_IN;
-	if (t->break_in.wanted || !step_over_miss(t))
-		report(t);
 }
 
 bool stop_pending_is_repetition(const struct target *t, unsigned processor)
@@ -327,9 +308,7 @@ void stop_look(struct target *t)
 		return;
 	if (is_stale(t))
 		step_swallow(t);
-	else if (is_missed(t))
-		miss(t);
-	else if (!exception_is_passed_on(t) || !step_pass_on(t))
+	else if (!miss_goes_on(t) && (!exception_is_passed_on(t) || !step_pass_on(t)))
 		report(t);
 }
 

@@ -81,6 +81,8 @@ struct fake_target {
 	char prompt_text[256];
 	char notice_text[256];
 	void (*on_stopped)(struct fake_target *f);
+	/* Is the hit one that the front end does not want? NULL: it wants all. */
+	bool (*on_missed)(struct fake_target *f, const struct target_stop *stop);
 };
 
 /* ---- memory and registers of the computer ---- */
@@ -504,6 +506,12 @@ static inline void fake_told_stopped(void *context, const struct target_stop *st
 			KD_DONE);
 }
 
+static inline bool fake_told_missed(void *context, const struct target_stop *stop)
+{
+	struct fake_target *f = context;
+	return f->on_missed && f->on_missed(f, stop);
+}
+
 static inline void fake_told_print(void *context, unsigned processor, const char *text,
 				   size_t length)
 {
@@ -539,6 +547,7 @@ static const struct target_events fake_events = {
 	.connected = fake_told_connected,
 	.lost = fake_told_lost,
 	.stopped = fake_told_stopped,
+	.missed = fake_told_missed,
 	.print = fake_told_print,
 	.prompt = fake_told_prompt,
 	.notice = fake_told_notice,
