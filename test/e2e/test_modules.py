@@ -2,9 +2,8 @@
 import re
 import time
 
+from backtraces import expect_true_backtrace, with_each_gdb
 from harness import BUILD, Bridge, Gdb, Sim, expect, free_udp_port, wait_for
-
-GDBS = ("gdb", "gdb-multiarch", "x86_64-w64-mingw32-gdb")
 
 
 def libraries(gdb):
@@ -13,34 +12,6 @@ def libraries(gdb):
     return {name: int(start, 16) if start else 0 for start, name in
             re.findall(r"^(0x[0-9a-f]+)?\s+(?:0x[0-9a-f]+\s+)?(?:Yes|No)\s+(?:\(\*\)\s+)?(\S.*)$",
                        text, re.M)}
-
-
-def backtrace(gdb):
-    """The PCs of all frames; gdb shows a last one at 0 and the signal's own frames."""
-    found = [int(pc, 16) for pc in re.findall(r"^#\d+\s+(0x[0-9a-f]+) in", gdb.run("bt"), re.M)]
-    return found[:-1] if found and found[-1] == 0 else found
-
-
-def chain(sim, cpu):
-    return [int(line, 16) for line in sim.ask(f"chain {cpu}").split()]
-
-
-def expect_true_backtrace(sim, gdb, where):
-    cpu = gdb.value("$_thread") - 1
-    shown, truth = backtrace(gdb), chain(sim, cpu)
-    expect(shown == truth, f"{where}: bt {[hex(a) for a in shown]}, "
-                           f"truth {[hex(a) for a in truth]}: {gdb.run('bt')}")
-    return len(truth)
-
-
-def with_each_gdb(check):
-    """One test for each program."""
-    def make(program):
-        def test(lab):
-            check(lab, program)
-        return test
-    return {f"{check.__name__.replace('check_', 'test_')}_in_{p.replace('-', '_')}": make(p)
-            for p in GDBS}
 
 
 def check_names_and_backtraces(lab, program):
@@ -62,43 +33,6 @@ def check_names_and_backtraces(lab, program):
 
 
 globals().update(with_each_gdb(check_names_and_backtraces))
-
-
-def check_every_step_of_the_chain(lab, program):
-    sim, _, gdb = lab.attached("--cpus", 1, program=program)
-    gdb.run(f"break *{sim.symbol('ntoskrnl', 'CcManyRegisters'):#x}")
-    gdb.run("continue")
-    gdb.run("delete")
-    gdb.run(f"break *{sim.symbol('ntoskrnl', 'RtlpRotateLeaf'):#x}")
-    gdb.run("continue")
-    gdb.run("delete")
-    deepest = expect_true_backtrace(sim, gdb, "in the leaf")
-    for number in range(300):
-        gdb.run("stepi")
-        deepest = max(deepest, expect_true_backtrace(sim, gdb, f"after {number + 1} steps"))
-    expect(deepest >= 8, f"only {deepest} frames at most")
-    gdb.run("detach")
-    sim.assert_clean()
-
-
-globals().update(with_each_gdb(check_every_step_of_the_chain))
-
-
-def check_a_clock_interrupt(lab, program):
-    sim, _, gdb = lab.attached("--cpus", 1, program=program)
-    gdb.run(f"break *{sim.symbol('ntoskrnl', 'KiClockInterrupt'):#x}")
-    for number in range(3):
-        gdb.run("continue")
-        expect_true_backtrace(sim, gdb, f"interrupt {number}")
-    gdb.run("delete")
-    for number in range(80):
-        gdb.run("stepi")
-        expect_true_backtrace(sim, gdb, f"{number + 1} steps into the interrupt")
-    gdb.run("detach")
-    sim.assert_clean()
-
-
-globals().update(with_each_gdb(check_a_clock_interrupt))
 
 
 def is_listed(gdb, module):

@@ -204,6 +204,7 @@ NOINLINE void ExpWorkerThread(ULONG64 Context)
 }
 
 SIM_SYMBOL(KeUpdateSystemTime);
+SIM_SYMBOL(KdCheckForDebugBreak);
 SIM_SYMBOL(KdpBreakInPending);
 SIM_SYMBOL(KiSimMailbox);
 SIM_SYMBOL(KiProcessorTicks);
@@ -216,12 +217,14 @@ SIM_SYMBOL(KiReadNowhere);
 SIM_SYMBOL(KiDivide);
 
 extern char KiStartSystemThread[], KiClockInterrupt[], KiExceptionDispatch[];
+extern char KiInterruptReturn[];
 extern char KiDivideErrorFault[], KiDebugTrapOrFault[], KiNmiInterrupt[];
 extern char KiBreakpointTrap[], KiInvalidOpcodeFault[], KiGeneralProtectionFault[];
 extern char KiPageFault[], KiRaiseAssertion[], KiDebugServiceTrap[];
 extern char KiUnexpectedInterrupt[], RtlpBreakWithStatusInstruction[];
 SIM_SYMBOL_AS(KiStartSystemThread, KiStartSystemThread);
 SIM_SYMBOL_AS(KiClockInterrupt, KiClockInterrupt);
+SIM_SYMBOL_AS(KiInterruptReturn, KiInterruptReturn);
 SIM_SYMBOL_AS(KiExceptionDispatch, KiExceptionDispatch);
 SIM_SYMBOL_AS(KiDivideErrorFault, KiDivideErrorFault);
 SIM_SYMBOL_AS(KiDebugTrapOrFault, KiDebugTrapOrFault);

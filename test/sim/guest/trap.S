@@ -67,6 +67,7 @@ KiClockInterrupt:
 	mov	rbp, [rsp + TRAP_FRAME]
 	add	rsp, TRAP_FRAME + 8
 	.seh_endproc
+	.globl	KiInterruptReturn
 	.seh_proc KiInterruptReturn
 KiInterruptReturn:
 	.seh_pushframe
