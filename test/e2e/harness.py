@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -44,6 +45,15 @@ def wait_for(what, condition, deadline_s=DEADLINE_S):
         if time.monotonic() > end:
             raise Failure(f"waited {deadline_s} s in vain for {what}")
         time.sleep(0.02)
+
+
+def readme_block(word):
+    """The first block of code in README.md that has this word: what it shows is tested."""
+    text = (ROOT / "README.md").read_text()
+    for block in re.findall(r"(?:^(?:    .*)?\n)+", text, re.M):
+        if word in block:
+            return textwrap.dedent(block).strip()
+    raise Failure(f"README.md shows no code with {word}")
 
 
 def free_udp_port():
@@ -265,6 +275,17 @@ class Gdb:
     def interrupt(self):
         """Ctrl-C."""
         os.kill(self.process.pid, signal.SIGINT)
+
+    def interrupt_until_it_stops(self, deadline_s=DEADLINE_S):
+        """Ctrl-C as a user does it: gdb 13 forgets one that comes while it reads libraries."""
+        end = time.monotonic() + deadline_s
+        while True:
+            self.interrupt()
+            try:
+                return self.finish(3)
+            except Failure:
+                if time.monotonic() > end:
+                    raise
 
     def kill(self):
         self.process.kill()
