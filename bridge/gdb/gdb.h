@@ -56,6 +56,9 @@ struct gdb {
 	struct gdb_files files;
 	struct conditions conditions;
 
+	/* The placeholder is a question of the target's (DbgPrompt), which the user has
+	 * read: it goes on when it has its answer, with the breakpoints that are set now. */
+	bool asked;
 	int alone;		/* the thread that gdb lets run alone, 0: all run */
 	uint64_t charged;	/* exchanges that were counted for a packet already */
 	bool threads_listed;	/* since the last stop */

@@ -49,7 +49,7 @@ enum rsp_result gdb_insert(void *context, enum rsp_breakpoint_type type, uint64_
 
 	if (!hardware_kind(type, &hardware) && type != RSP_SOFTWARE_BREAKPOINT)
 		return RSP_UNSUPPORTED;
-	if (!gdb_is_live(g))
+	if (!gdb_is_live(g) && !g->asked)
 		return RSP_OK;
 	result = insert(g, type, address, kind);
 	if (result == KD_DONE && !gdb_conditions_set(g, type, address, conditions)) {

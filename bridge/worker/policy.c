@@ -25,6 +25,13 @@ static bool is_initial_break(const struct policy_facts *f)
 	       f->break_at == BREAK_INIT;
 }
 
+/* Asked for by the session, for a client that goes on waiting. */
+static bool is_in_passing(const struct policy_facts *f)
+{
+	return f->passing && f->kind == TARGET_STOP_BREAK_IN &&
+	       f->client == SESSION_RUNNING;
+}
+
 /* Nobody is there who could look at it. */
 static enum policy_action unattended(const struct policy_facts *f)
 {
@@ -52,6 +59,8 @@ enum policy_action policy_on_stop(const struct policy_facts *f)
 {
 	if (f->kind == TARGET_STOP_LOAD)
 		return on_load(f);
+	if (is_in_passing(f))
+		return f->libraries ? POLICY_LIBRARIES : POLICY_CONTINUE;
 	if (waits_for_stop(f->client))
 		return POLICY_REPORT;
 	if (f->client != SESSION_NOBODY)

@@ -50,6 +50,7 @@ struct policy_facts {
 	bool break_due; /* --break: the stop of this boot is still to come */
 	enum options_break break_at;
 	bool reclaim; /* an earlier run may have left something behind */
+	bool passing; /* stopped for what a resume plants, and nothing else */
 	enum target_stop_kind kind;
 };
 

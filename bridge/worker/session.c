@@ -11,6 +11,8 @@
 
 #define PROGRESS_SECONDS 30. /* between lines on the console while a target is awaited */
 #define RETRY_SECONDS	 2.  /* between attempts to clean up a target that is silent */
+/* A kernel that boots reports its first modules sooner: no break-in disturbs that. */
+#define LOOK_SECONDS 5.
 
 uint64_t session_now_ms(void)
 {
@@ -35,10 +37,13 @@ void session_become(struct session *s, enum session_client client)
 	s->client = client;
 	if (client == SESSION_NOBODY || client == SESSION_PLACEHOLDER)
 		s->stop_owed = s->interrupted = false;
+	s->gdb.asked = false;
 	if (!session_waits(s)) {
 		s->report_due = false;
 		s->placeholder_due = 0;
 	}
+	if (client != SESSION_RUNNING)
+		s->passing = false;
 	if (client == SESSION_AWAITING)
 		ev_timer_again(s->loop, &s->progress);
 	else
@@ -55,6 +60,7 @@ struct policy_facts session_facts(const struct session *s)
 		.libraries = gdb_libraries_due(&s->gdb),
 		.break_due = s->break_due,
 		.reclaim = s->reclaim,
+		.passing = s->passing && !s->interrupted,
 	};
 }
 
@@ -80,6 +86,24 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	ev_timer_stop(loop, timer);
 	s->clean_due = true;
+}
+
+void session_pass(struct session *s)
+{
+	ev_timer_stop(s->loop, &s->look);
+	s->passing = true;
+	target_break_in(s->target);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct session *s = timer->data;
+
+	(void)events;
+	ev_timer_stop(loop, timer);
+	if (s->client == SESSION_RUNNING && target_state(s->target) == TARGET_RUNNING &&
+	    !target_has_prompt(s->target))
+		session_pass(s);
 }
 
 static void on_wake(struct ev_loop *loop, ev_idle *idle, int events)
@@ -109,6 +133,7 @@ static void report_placeholder(struct session *s)
 	int signal = s->placeholder_due;
 
 	session_become(s, SESSION_PLACEHOLDER);
+	s->gdb.asked = target_has_prompt(s->target);
 	gdb_report_placeholder(&s->gdb, signal);
 }
 
@@ -223,8 +248,9 @@ struct session *session_new(struct ev_loop *loop, const struct options *options,
 	s->started_ms = session_now_ms();
 	ev_timer_init(&s->progress, on_progress, PROGRESS_SECONDS, PROGRESS_SECONDS);
 	ev_timer_init(&s->retry, on_retry, 0., RETRY_SECONDS);
+	ev_timer_init(&s->look, on_look, 0., LOOK_SECONDS);
 	ev_idle_init(&s->wake, on_wake);
-	s->progress.data = s->retry.data = s;
+	s->progress.data = s->retry.data = s->look.data = s;
 	if (!open_all(s)) {
 		session_free(s);
 		return NULL;
@@ -251,6 +277,7 @@ void session_free(struct session *s)
 {
 	ev_timer_stop(s->loop, &s->progress);
 	ev_timer_stop(s->loop, &s->retry);
+	ev_timer_stop(s->loop, &s->look);
 	ev_idle_stop(s->loop, &s->wake);
 	if (s->listener)
 		rsp_listen_close(s->listener);

@@ -73,10 +73,26 @@ static bool on_await_stop(void *context, bool attach)
 }
 
 /* What the client saw was not the target: it is shown the real stop first. */
+/* A question that came while the client could not be shown it. */
+static enum rsp_result show_question(struct session *s)
+{
+	session_become(s, SESSION_RUNNING);
+	s->placeholder_due = GDB_SIGTRAP;
+	ev_idle_start(s->loop, &s->wake);
+	return RSP_OK;
+}
+
+/* The target runs since it had its answer; what the client wants now is to be planted. */
+static enum rsp_result run_on(struct session *s)
+{
+	session_become(s, SESSION_RUNNING);
+	ev_idle_start(s->loop, &s->wake);
+	session_pass(s);
+	return RSP_OK;
+}
+
 static enum rsp_result await_target(struct session *s)
 {
-	if (target_has_prompt(s->target))
-		target_answer_prompt(s->target, "", 0);
 	session_become(s, SESSION_AWAITING);
 	ev_idle_start(s->loop, &s->wake);
 	s->report_due = s->stop_owed = target_state(s->target) == TARGET_STOPPED;
@@ -97,12 +113,28 @@ static bool is_to_be_told(struct session *s, const struct target_resume *resume)
 }
 
 static enum rsp_result on_resume(void *context, const struct target_resume *resume)
+/* The client was shown no stop of the target, or one that is over. */
+static enum rsp_result resume_placeholder(struct session *s,
+					  const struct target_resume *resume)
+{
+	bool asked = s->gdb.asked;
+
+	if (target_has_prompt(s->target) && !asked)
+		return show_question(s);
+	if (target_has_prompt(s->target))
+		target_answer_prompt(s->target, "", 0);
+	if (asked && resume->kind == TARGET_CONTINUE &&
+	    target_state(s->target) == TARGET_RUNNING)
+		return run_on(s);
+	return await_target(s);
+}
+
 {
 	struct session *s = context;
 	enum kd_result result;
 
 	if (s->client != SESSION_PROMPT || target_state(s->target) != TARGET_STOPPED)
-		return await_target(s);
+		return resume_placeholder(s, resume);
 	session_become(s, SESSION_RUNNING);
 	if (is_to_be_told(s, resume)) {
 		s->report_due = true;

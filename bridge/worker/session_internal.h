@@ -24,6 +24,7 @@ struct session {
 	bool stop_owed;		    /* it is to hear why: not of modules alone */
 	int placeholder_due;	    /* the client waits in vain: this signal, 0: none */
 	bool interrupted;	    /* it asked for a stop, and has not seen one yet */
+	bool passing;		    /* a break-in is on its way that it shall not see */
 	bool clean_due;		    /* what was left in the target has to go */
 	bool clean_holds;	    /* and then it stays stopped */
 	bool reclaim;		    /* an earlier run may have left something in it */
@@ -33,7 +34,7 @@ struct session {
 	unsigned busy;		    /* exchanges of ours under way, not of a packet */
 	bool hurry, over;
 	uint64_t started_ms;
-	ev_timer progress, retry;
+	ev_timer progress, retry, look;
 	ev_idle wake; /* so that the loop does not sleep before session_work */
 };
 
@@ -44,6 +45,11 @@ void session_become(struct session *s, enum session_client client);
 bool session_waits(const struct session *s);
 struct policy_facts session_facts(const struct session *s);
 uint64_t session_now_ms(void);
+/*
+ * Stops the target for a client that goes on waiting: what it wants is planted, or it is
+ * told of the modules, and the target runs on.
+ */
+void session_pass(struct session *s);
 /* Tells a waiting client's user why nothing happens. */
 void session_say_awaited(struct session *s);
 

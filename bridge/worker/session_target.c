@@ -16,6 +16,7 @@ static void on_connected(void *context, bool reboot)
 		s->break_due = s->options->break_at != BREAK_NONE;
 	s->seen = true;
 	s->noted_open = false;
+	s->gdb.asked = false;
 	/* A boot that began under our eyes has nothing of anybody's. */
 	s->reclaim = !reboot && s->client == SESSION_NOBODY && leave_may_be_unclean(s);
 	if (s->client == SESSION_PROMPT)
@@ -27,6 +28,8 @@ static void on_connected(void *context, bool reboot)
 			    reboot ? "rebooted" : "connected");
 	if (s->reclaim)
 		log_event(s->log, LOG_INFO, "reclaim",
+	if (s->client == SESSION_RUNNING)
+		ev_timer_again(s->loop, &s->look);
 			  "stopping the target once, to remove what an earlier debugger "
 			  "may have left in it");
 	f = session_facts(s);
@@ -47,6 +50,8 @@ static void on_lost(void *context)
 		console_say(&s->gdb.console, "[kdbridge: the target is silent]\n");
 }
 
+	ev_timer_stop(s->loop, &s->look);
+	s->gdb.asked = s->passing = false;
 static void resume_unattended(struct session *s, bool not_handled)
 {
 	const struct target_stop *stop = target_stopped(s->target);
@@ -75,8 +80,11 @@ static void on_stopped(void *context, const struct target_stop *stop)
 
 	f.kind = stop->kind;
 	action = policy_on_stop(&f);
+	ev_timer_stop(s->loop, &s->look);
 	holds = action == POLICY_HOLD || action == POLICY_CLEAN_AND_HOLD;
 	log_event(s->log, holds ? LOG_INFO : LOG_DEBUG, "target-stopped",
+	/* the byte on its way stops the target all the same */
+	s->passing = s->passing && stop->kind == TARGET_STOP_LOAD;
 		  "the target stopped: {text}", LOG_TEXT("text", stop->text),
 		  LOG_NUMBER("cpu", stop->processor), LOG_HEX("pc", stop->pc));
 	if (action != POLICY_CONTINUE && action != POLICY_PASS_ON &&
@@ -129,6 +137,7 @@ static void on_prompt(void *context, const char *text, size_t length)
 	console_put(&s->gdb.console, text, length);
 	if (s->client == SESSION_NOBODY || s->hurry) {
 		target_answer_prompt(s->target, "", 0);
+	s->gdb.asked = false;
 		return;
 	}
 	console_say(&s->gdb.console, "\n[kdbridge: the target asks; answer with "

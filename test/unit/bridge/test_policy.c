@@ -40,6 +40,23 @@ static void a_client_that_follows_modules_is_told_of_them(void **state)
 	assert_int_equal(policy_on_stop(&f), POLICY_CONTINUE);
 }
 
+static void a_stop_in_passing_is_not_shown(void **state)
+{
+	struct policy_facts f = { .client = SESSION_RUNNING,
+				  .kind = TARGET_STOP_BREAK_IN,
+				  .passing = true };
+
+	(void)state;
+	assert_int_equal(policy_on_stop(&f), POLICY_CONTINUE);
+	f.libraries = true;
+	assert_int_equal(policy_on_stop(&f), POLICY_LIBRARIES);
+	f.kind = TARGET_STOP_HARD_BREAKPOINT;
+	assert_int_equal(policy_on_stop(&f), POLICY_REPORT);
+	f.kind = TARGET_STOP_BREAK_IN;
+	f.client = SESSION_AWAITING;
+	assert_int_equal(policy_on_stop(&f), POLICY_REPORT);
+}
+
 static void a_client_at_its_prompt_keeps_the_target(void **state)
 {
 	(void)state;
@@ -154,6 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_that_waits_is_told_of_every_stop),
 		cmocka_unit_test(a_client_that_follows_modules_is_told_of_them),
+		cmocka_unit_test(a_stop_in_passing_is_not_shown),
 		cmocka_unit_test(a_client_at_its_prompt_keeps_the_target),
 		cmocka_unit_test(without_a_client_exceptions_wait_or_go_on),
 		cmocka_unit_test(what_a_client_left_behind_is_cleaned_up),
