@@ -8,6 +8,9 @@
 #include "bridge/capture/dissect.h"
 #include "bridge/cli/log.h"
 #include "bridge/cli/options.h"
+#include "bridge/setup/bcdedit.h"
+#include "bridge/setup/doctor.h"
+#include "bridge/setup/keygen.h"
 #include "bridge/worker/worker.h"
 
 enum { EXIT_GOOD = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
@@ -23,44 +26,72 @@ static int run_target(struct options *o)
 
 static int run_dissect(struct options *o)
 {
-	int status = dissect_run(o->file, o->connection.key,
-				 (enum dissect_format)o->dissect_format, stdout, stderr);
+	return dissect_run(o->file, o->connection.key,
+			   (enum dissect_format)o->dissect_format, stdout, stderr);
+}
 
-	if (fflush(stdout) != 0 && status == EXIT_GOOD)
-		status = EXIT_RUNTIME;
-	return status;
+static int run_keygen(struct options *o)
+{
+	return keygen_run(o->file, stdout, stderr);
+}
+
+static int run_bcdedit(struct options *o)
+{
+	return bcdedit_run(o, stdout, stderr);
+}
+
+static int run_doctor(struct options *o)
+{
+	return doctor_run(o, stdout);
 }
 
 static const struct subcommand {
 	const char *name; /* NULL: what has no name */
 	const char *usage;
+	const char *help; /* a sentence or two */
 	enum options_command options;
 	int (*run)(struct options *o);
 } subcommands[] = {
-	{ NULL, "[OPTIONS] net:port=PORT,key=KEY[,target=HOST]", OPTIONS_TARGET,
+	{ NULL, "[OPTIONS] net:port=PORT,key=KEY[,target=HOST]",
+	  "Lets gdb debug a live Windows kernel over KDNET.", OPTIONS_TARGET,
 	  run_target },
-	{ "dissect", "dissect FILE --key=KEY [OPTIONS]", OPTIONS_DISSECT, run_dissect },
+	{ "keygen", "keygen [--file=FILE]", "Makes a new random key.", OPTIONS_KEYGEN,
+	  run_keygen },
+	{ "bcdedit", "bcdedit [OPTIONS]",
+	  "Prints what to type on the target to set it up, and here to debug it.",
+	  OPTIONS_BCDEDIT, run_bcdedit },
+	{ "doctor", "doctor [net:port=PORT,key=KEY[,target=HOST]] [OPTIONS]",
+	  "Watches the port and says what is wrong, and what to do.", OPTIONS_DOCTOR,
+	  run_doctor },
+	{ "dissect", "dissect FILE --key=KEY [OPTIONS]",
+	  "Prints a recording of KDNET traffic in the clear.", OPTIONS_DISSECT,
+	  run_dissect },
 };
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]) };
 
-static void print_help(void)
+static void print_overview(void)
 {
-	printf("kdbridge lets gdb debug a live Windows kernel over KDNET.\n\n");
+	printf("\nSubcommands; each has a --help of its own:\n");
 	for (size_t i = 0; i < SUBCOMMANDS; i++)
-		printf("%s kdbridge %s\n", i == 0 ? "usage:" : "      ",
-		       subcommands[i].usage);
-	for (size_t i = 0; i < SUBCOMMANDS; i++) {
-		printf("\nOptions%s%s:\n", subcommands[i].name ? " of " : "",
-		       subcommands[i].name ? subcommands[i].name : "");
-		options_print_help(stdout, subcommands[i].options);
-	}
-	printf("\nOn the target, as administrator:\n"
-	       "  bcdedit /debug on\n"
-	       "  bcdedit /dbgsettings net hostip:ADDRESS port:50000 key:1.2.3.4\n"
-	       "Here, then in gdb:\n"
+		if (subcommands[i].name)
+			printf("  %-10s%s\n", subcommands[i].name, subcommands[i].help);
+	printf("\nTo begin: `kdbridge bcdedit` says what to type on the target. Then, here "
+	       "and in gdb:\n"
 	       "  kdbridge net:port=50000,key=1.2.3.4\n"
 	       "  target remote :1234\n"
 	       "The man page kdbridge(1) tells more.\n");
+}
+
+static void print_help(const struct subcommand *s)
+{
+	printf("usage: kdbridge %s\n", s->usage);
+	for (size_t i = 0; !s->name && i < SUBCOMMANDS; i++)
+		if (subcommands[i].name)
+			printf("       kdbridge %s\n", subcommands[i].usage);
+	printf("\n%s\n\nOptions:\n", s->help);
+	options_print_help(stdout, s->options);
+	if (!s->name)
+		print_overview();
 }
 
 static const struct subcommand *find(const char *name)
@@ -82,7 +113,7 @@ static int run(const struct subcommand *s, int argc, char **argv)
 		status = s->run(&options);
 		break;
 	case OPTIONS_HELP:
-		print_help();
+		print_help(s);
 		break;
 	case OPTIONS_VERSION:
 		printf("kdbridge %s\n", KDBRIDGE_VERSION);
@@ -93,6 +124,9 @@ static int run(const struct subcommand *s, int argc, char **argv)
 		break;
 	}
 	options_wipe(&options);
+	/* Output that did not arrive, on a full disk, is no success. */
+	if (fflush(stdout) != 0 && status == EXIT_GOOD)
+		status = EXIT_RUNTIME;
 	return status;
 }
 

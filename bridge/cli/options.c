@@ -1,14 +1,25 @@
 #include "bridge/cli/options.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PORT = 1234, DEFAULT_IMAGE_WAIT = 5, IMAGE_WAIT_MAX = 3600 };
+enum {
+	DEFAULT_PORT = 1234,
+	DEFAULT_IMAGE_WAIT = 5,
+	IMAGE_WAIT_MAX = 3600,
+	DEFAULT_WAIT = 10, /* three pokes, KDNET.md §4 */
+	WAIT_MAX = 3600,
+	PCI_BUS_MAX = 255,
+	PCI_DEVICE_MAX = 31,
+	PCI_FUNCTION_MAX = 7,
+};
 
 struct parser {
 	struct options *options;
 	enum options_command command;
+	const struct rule *rule; /* of that command */
 	char *error;
 	size_t size;
 	enum options_result result;
@@ -48,6 +59,7 @@ static bool on_key(struct parser *p)
 
 static bool on_key_file(struct parser *p)
 {
+	p->options->key_file = p->argument;
 	return connection_key_file(&p->options->connection, p->argument, p->error,
 				   p->size);
 }
@@ -72,18 +84,117 @@ static bool on_image_path(struct parser *p)
 	return take_directory(p, "image-path", p->argument, &p->options->image_path);
 }
 
-static bool on_image_wait(struct parser *p)
+/* A decimal number and nothing else. */
+static bool take_number(const char *text, unsigned long least, unsigned long most,
+			unsigned *number)
 {
 	char *end;
-	unsigned long seconds = strtoul(p->argument, &end, 10);
+	unsigned long value = strtoul(text, &end, 10);
 
-	p->options->image_wait_s = (unsigned)seconds;
-	if (p->argument[0] >= '0' && p->argument[0] <= '9' && !*end &&
-	    seconds <= IMAGE_WAIT_MAX)
+	*number = (unsigned)value;
+	return text[0] >= '0' && text[0] <= '9' && !*end && value >= least &&
+	       value <= most;
+}
+
+static bool on_image_wait(struct parser *p)
+{
+	if (take_number(p->argument, 0, IMAGE_WAIT_MAX, &p->options->image_wait_s))
 		return true;
 	snprintf(p->error, p->size, "bad --image-wait: give seconds from 0 to %d",
 		 IMAGE_WAIT_MAX);
 	return false;
+}
+
+static bool on_wait(struct parser *p)
+{
+	if (take_number(p->argument, 1, WAIT_MAX, &p->options->wait_s))
+		return true;
+	snprintf(p->error, p->size, "bad --wait: give seconds from 1 to %d", WAIT_MAX);
+	return false;
+}
+
+static bool on_file(struct parser *p)
+{
+	p->options->file = p->argument;
+	if (p->argument[0])
+		return true;
+	snprintf(p->error, p->size, "bad --file: give the name of a file to make");
+	return false;
+}
+
+static bool on_host(struct parser *p)
+{
+	struct options_bcdedit *b = &p->options->bcdedit;
+	struct in6_addr address;
+
+	b->host = p->argument;
+	b->host_is_ipv6 = inet_pton(AF_INET6, p->argument, &address) == 1;
+	if (b->host_is_ipv6 || inet_pton(AF_INET, p->argument, &address) == 1)
+		return true;
+	snprintf(p->error, p->size,
+		 "bad --host: give an IPv4 or IPv6 address of this machine, not a name");
+	return false;
+}
+
+static bool on_port(struct parser *p)
+{
+	unsigned port;
+
+	if (take_number(p->argument, 1, UINT16_MAX, &port)) {
+		p->options->connection.port = (uint16_t)port;
+		return true;
+	}
+	snprintf(p->error, p->size, "bad --port: give a UDP port from %d to 65535",
+		 CONNECTION_PORT_FIRST);
+	return false;
+}
+
+static bool on_target(struct parser *p)
+{
+	struct connection *c = &p->options->connection;
+
+	if (p->argument[0] && strlen(p->argument) < sizeof(c->target)) {
+		strcpy(c->target, p->argument);
+		return true;
+	}
+	snprintf(p->error, p->size, "bad --target: give the target's name or address");
+	return false;
+}
+
+/* "B.D.F" in decimal, as Windows' device manager shows it. */
+static bool on_busparams(struct parser *p)
+{
+	unsigned bus, device, function;
+	int end = 0;
+
+	p->options->bcdedit.busparams = p->argument;
+	if (strspn(p->argument, "0123456789.") == strlen(p->argument) &&
+	    sscanf(p->argument, "%3u.%2u.%1u%n", &bus, &device, &function, &end) == 3 &&
+	    !p->argument[end] && bus <= PCI_BUS_MAX && device <= PCI_DEVICE_MAX &&
+	    function <= PCI_FUNCTION_MAX)
+		return true;
+	snprintf(p->error, p->size,
+		 "bad --busparams: give BUS.DEVICE.FUNCTION in decimal, as in 0.25.0 "
+		 "(the adapter's location in the target's device manager)");
+	return false;
+}
+
+static bool on_ipv6(struct parser *p)
+{
+	p->options->bcdedit.ipv6 = true;
+	return true;
+}
+
+static bool on_hypervisor(struct parser *p)
+{
+	p->options->bcdedit.hypervisor = true;
+	return true;
+}
+
+static bool on_boot(struct parser *p)
+{
+	p->options->bcdedit.boot = true;
+	return true;
 }
 
 static bool on_help(struct parser *p)
@@ -100,17 +211,40 @@ static bool on_version(struct parser *p)
 
 #define CHOICE(member) offsetof(struct options, member), NULL
 #define CALL(function) 0, function
-#define BOTH	       (OPTIONS_TARGET | OPTIONS_DISSECT)
+#define SETUP	       (OPTIONS_BCDEDIT | OPTIONS_DOCTOR)
+#define ALL	       (OPTIONS_TARGET | OPTIONS_DISSECT | OPTIONS_KEYGEN | SETUP)
 
 static const struct row rows[] = {
 	{ "listen", "[ADDR:]PORT|unix:PATH", OPTIONS_TARGET, CALL(on_listen),
 	  "where gdb connects; 127.0.0.1:1234 when not given, port 0 picks one" },
 	{ "stdio", NULL, OPTIONS_TARGET, CALL(on_stdio),
 	  "speak with gdb on standard input and output instead" },
+	{ "host", "ADDRESS", OPTIONS_BCDEDIT, CALL(on_host),
+	  "this machine's address for the target; found when not given" },
+	{ "target", "HOST", OPTIONS_BCDEDIT, CALL(on_target),
+	  "take the address on the way to that name or address" },
+	{ "port", "N", OPTIONS_BCDEDIT, CALL(on_port),
+	  "the UDP port; a free one from 50000 on when not given" },
 	{ "key", "KEY", OPTIONS_DISSECT, CALL(on_key),
 	  "the key of the target that was recorded" },
-	{ "key-file", "FILE", BOTH, CALL(on_key_file),
+	{ "key", "KEY", OPTIONS_BCDEDIT, CALL(on_key),
+	  "the key; a new one is made when none is given" },
+	{ "key-file", "FILE", ALL & ~OPTIONS_KEYGEN, CALL(on_key_file),
 	  "read the key from FILE; the environment's KDBRIDGE_KEY works, too" },
+	{ "busparams", "B.D.F", OPTIONS_BCDEDIT, CALL(on_busparams),
+	  "which network adapter of the target: PCI bus, device, function" },
+	{ "ipv6", NULL, OPTIONS_BCDEDIT, CALL(on_ipv6),
+	  "over IPv6 (Windows 10 1809 and newer)" },
+	{ "hypervisor", NULL, OPTIONS_BCDEDIT, CALL(on_hypervisor),
+	  "debug the target's Hyper-V, too: a target of its own, on the next port" },
+	{ "boot", NULL, OPTIONS_BCDEDIT, CALL(on_boot),
+	  "debug the boot manager and the loader, too" },
+	{ "format", "text|sh|ps1", OPTIONS_BCDEDIT, CHOICE(bcdedit.format),
+	  "an explanation, or a script for the target: POSIX shell, PowerShell" },
+	{ "file", "FILE", OPTIONS_KEYGEN, CALL(on_file),
+	  "write the key to FILE, which only you can read, instead of printing it" },
+	{ "wait", "SECONDS", OPTIONS_DOCTOR, CALL(on_wait),
+	  "watch so long; 10 when not given" },
 	{ "unattended", "wait|continue", OPTIONS_TARGET, CHOICE(unattended),
 	  "an exception while no gdb is there waits for one, or goes on" },
 	{ "on-disconnect", "run|stop", OPTIONS_TARGET, CHOICE(disconnect),
@@ -129,10 +263,111 @@ static const struct row rows[] = {
 	  "log lines for people or for machines" },
 	{ "format", "text|hex", OPTIONS_DISSECT, CHOICE(dissect_format),
 	  "a line a datagram for people, or all bytes in columns" },
-	{ "help", NULL, BOTH, CALL(on_help), "this text" },
-	{ "version", NULL, BOTH, CALL(on_version), "the version of the program" },
+	{ "help", NULL, ALL, CALL(on_help), "this text" },
+	{ "version", NULL, ALL, CALL(on_version), "the version of the program" },
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+static bool take_connection(struct parser *p, char *text)
+{
+	struct connection *c = &p->options->connection;
+
+	if (c->port == 0)
+		return connection_parse(c, text, p->error, p->size);
+	memset(text, '*', strlen(text)); /* it may hold a key */
+	snprintf(p->error, p->size, "more than one connection string: give one");
+	return false;
+}
+
+static bool take_file(struct parser *p, char *text)
+{
+	if (p->options->file) {
+		snprintf(p->error, p->size, "more than one file: give one");
+		return false;
+	}
+	p->options->file = text;
+	return true;
+}
+
+static bool take_nothing(struct parser *p, char *text)
+{
+	/* Whoever pastes a connection string here must not leave its key behind. */
+	memset(text, '*', strlen(text));
+	snprintf(
+		p->error, p->size,
+		"it takes options only, see its --help: what stands without -- is too much");
+	return false;
+}
+
+static bool target_is_complete(struct parser *p)
+{
+	const struct connection *c = &p->options->connection;
+
+	if (c->port && c->key)
+		return true;
+	snprintf(
+		p->error, p->size, "%s",
+		c->port ? "no key: give key= in the connection string, --key-file FILE or KDBRIDGE_KEY"
+			: "no connection string: give net:port=N,key=… as set on the target, or see kdbridge --help");
+	return false;
+}
+
+static bool dissect_is_complete(struct parser *p)
+{
+	if (p->options->file && p->options->connection.key)
+		return true;
+	snprintf(p->error, p->size, "%s",
+		 p->options->file
+			 ? "no key: give --key KEY, --key-file FILE or KDBRIDGE_KEY"
+			 : "no file: give a pcapng or pcap file to dissect");
+	return false;
+}
+
+static bool bcdedit_is_complete(struct parser *p)
+{
+	struct options_bcdedit *b = &p->options->bcdedit;
+	const char *why = NULL;
+
+	if (b->host && b->ipv6 && !b->host_is_ipv6)
+		why = "--ipv6 and an IPv4 address in --host: leave one of them";
+	b->ipv6 = b->ipv6 || (b->host && b->host_is_ipv6);
+	if (b->ipv6 && b->hypervisor)
+		why = "the hypervisor's debugger knows IPv4 only: leave --ipv6 or --hypervisor";
+	else if (b->hypervisor && p->options->connection.port == UINT16_MAX)
+		why = "--hypervisor takes the next port, too: give a --port below 65535";
+	if (why)
+		snprintf(p->error, p->size, "%s", why);
+	return !why;
+}
+
+static bool needs_nothing(struct parser *p)
+{
+	(void)p;
+	return true;
+}
+
+/* What stands without "--", and what must be there in the end. */
+static const struct rule {
+	enum options_command command;
+	const char *help; /* whom to ask */
+	bool (*positional)(struct parser *p, char *text);
+	bool (*is_complete)(struct parser *p);
+} rules[] = {
+	{ OPTIONS_TARGET, "kdbridge", take_connection, target_is_complete },
+	{ OPTIONS_DISSECT, "kdbridge dissect", take_file, dissect_is_complete },
+	{ OPTIONS_KEYGEN, "kdbridge keygen", take_nothing, needs_nothing },
+	{ OPTIONS_BCDEDIT, "kdbridge bcdedit", take_nothing, bcdedit_is_complete },
+	{ OPTIONS_DOCTOR, "kdbridge doctor", take_connection, needs_nothing },
+};
+
+static const struct rule *rule_of(enum options_command command)
+{
+	const struct rule *rule = rules;
+
+	while (rule->command != command)
+		rule++;
+	return rule;
+}
 
 /* Stores which of "a|b|c" it is. */
 static bool choose(struct parser *p, const struct row *row)
@@ -176,9 +411,8 @@ static bool parse_option(struct parser *p, char *text, char *next, int *taken)
 	p->argument = name[length] ? name + length + 1 : NULL;
 
 	if (!row) {
-		snprintf(p->error, p->size,
-			 "unknown option --%.*s: kdbridge --help lists them", (int)length,
-			 name);
+		snprintf(p->error, p->size, "unknown option --%.*s: %s --help lists them",
+			 (int)length, name, p->rule->help);
 		return false;
 	}
 	if (!row->argument && p->argument) {
@@ -197,23 +431,6 @@ static bool parse_option(struct parser *p, char *text, char *next, int *taken)
 	return row->parse ? row->parse(p) : choose(p, row);
 }
 
-static bool parse_positional(struct parser *p, char *text)
-{
-	struct options *o = p->options;
-
-	if (p->command == OPTIONS_DISSECT ? o->file != NULL : o->connection.port != 0) {
-		snprintf(p->error, p->size,
-			 p->command == OPTIONS_DISSECT
-				 ? "more than one file: give one"
-				 : "more than one connection string: give one");
-		return false;
-	}
-	if (p->command == OPTIONS_TARGET)
-		return connection_parse(&o->connection, text, p->error, p->size);
-	o->file = text;
-	return true;
-}
-
 static bool parse_all(struct parser *p, int argc, char **argv)
 {
 	bool options = true;
@@ -224,44 +441,21 @@ static bool parse_all(struct parser *p, int argc, char **argv)
 		if (options && !strcmp(text, "--")) {
 			options = false;
 		} else if (options && !strcmp(text, "-k") &&
-			   p->command == OPTIONS_TARGET) {
+			   (p->command & (OPTIONS_TARGET | OPTIONS_DOCTOR))) {
 			continue; /* WinDbg's option before its connection string */
 		} else if (options && !strncmp(text, "--", 2)) {
 			if (!parse_option(p, text, next, &i))
 				return false;
 		} else if (options && text[0] == '-' && text[1]) {
 			snprintf(p->error, p->size,
-				 "unknown option %.2s: kdbridge --help lists them", text);
+				 "unknown option %.2s: %s --help lists them", text,
+				 p->rule->help);
 			return false;
-		} else if (!parse_positional(p, text)) {
+		} else if (!p->rule->positional(p, text)) {
 			return false;
 		}
 	}
 	return true;
-}
-
-/* Is all there that the command needs? */
-static bool is_complete(struct parser *p)
-{
-	struct options *o = p->options;
-
-	if (!connection_key_environment(&o->connection, p->error, p->size))
-		return false;
-	if (p->command == OPTIONS_TARGET && !o->connection.port)
-		snprintf(
-			p->error, p->size,
-			"no connection string: give net:port=N,key=… as set on the target, or see kdbridge --help");
-	else if (p->command == OPTIONS_DISSECT && !o->file)
-		snprintf(p->error, p->size,
-			 "no file: give a pcapng or pcap file to dissect");
-	else if (!o->connection.key)
-		snprintf(p->error, p->size,
-			 "no key: give %s, --key-file FILE or KDBRIDGE_KEY",
-			 p->command == OPTIONS_TARGET ? "key= in the connection string"
-						      : "--key KEY");
-	else
-		return true;
-	return false;
 }
 
 enum options_result options_parse(struct options *o, enum options_command command,
@@ -269,17 +463,22 @@ enum options_result options_parse(struct options *o, enum options_command comman
 {
 	struct parser p = { .options = o,
 			    .command = command,
+			    .rule = rule_of(command),
 			    .error = error,
 			    .size = size,
 			    .result = OPTIONS_GOOD };
 
-	*o = (struct options){ .level = LOG_INFO, .image_wait_s = DEFAULT_IMAGE_WAIT };
+	*o = (struct options){ .level = LOG_INFO,
+			       .image_wait_s = DEFAULT_IMAGE_WAIT,
+			       .wait_s = DEFAULT_WAIT };
 	o->listen.port = DEFAULT_PORT;
 	strcpy(o->listen.address, "127.0.0.1");
 	error[0] = '\0';
 	if (!parse_all(&p, argc, argv))
 		return OPTIONS_BAD;
-	if (p.result == OPTIONS_GOOD && !is_complete(&p))
+	if (p.result == OPTIONS_GOOD &&
+	    (!connection_key_environment(&o->connection, error, size) ||
+	     !p.rule->is_complete(&p)))
 		return OPTIONS_BAD;
 	return p.result;
 }

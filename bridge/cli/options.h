@@ -20,11 +20,26 @@ enum options_break { BREAK_NONE, BREAK_LOAD, BREAK_INIT };
 enum options_command {
 	OPTIONS_TARGET = 1,  /* kdbridge net:… */
 	OPTIONS_DISSECT = 2, /* kdbridge dissect FILE */
+	OPTIONS_KEYGEN = 4,  /* kdbridge keygen */
+	OPTIONS_BCDEDIT = 8, /* kdbridge bcdedit */
+	OPTIONS_DOCTOR = 16, /* kdbridge doctor [net:…] */
+};
+
+/* What bcdedit shall print; the key and the port are the connection's. */
+struct options_bcdedit {
+	const char *host;      /* an address of this machine as text; NULL: find it */
+	bool host_is_ipv6;     /* of `host` */
+	const char *busparams; /* "B.D.F", checked; NULL: Windows chooses the adapter */
+	bool ipv6, hypervisor, boot;
+	int format; /* the choice among text|sh|ps1 */
 };
 
 struct options {
 	struct connection connection;
-	const char *file; /* what dissect reads */
+	const char *file;     /* what dissect reads, what keygen writes (may be NULL) */
+	const char *key_file; /* that the key came from, NULL: from elsewhere */
+	struct options_bcdedit bcdedit;
+	unsigned wait_s; /* how long doctor watches */
 	struct rsp_endpoint listen;
 	bool stdio;
 	/* Where images are kept (NULL: the usual place, "none": nowhere), where local copies

@@ -37,6 +37,9 @@ static void every_option_is_in_it(void **state)
 	(void)state;
 	expect_options(man, OPTIONS_TARGET);
 	expect_options(man, OPTIONS_DISSECT);
+	expect_options(man, OPTIONS_KEYGEN);
+	expect_options(man, OPTIONS_BCDEDIT);
+	expect_options(man, OPTIONS_DOCTOR);
 	free(man);
 }
 

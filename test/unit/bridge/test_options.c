@@ -162,6 +162,103 @@ static void images_have_a_place_and_a_time(void **state)
 	release(&c);
 }
 
+static void setting_up_has_options_of_its_own(void **state)
+{
+	struct command_line c;
+	const struct options *o = &c.options;
+
+	(void)state;
+	assert_int_equal(parse(&c, OPTIONS_KEYGEN, "--file=new.key"), OPTIONS_GOOD);
+	assert_string_equal(o->file, "new.key");
+	release(&c);
+	assert_int_equal(parse(&c, OPTIONS_BCDEDIT, ""), OPTIONS_GOOD);
+	assert_null(o->bcdedit.host);
+	assert_null(o->connection.key);
+	assert_int_equal(o->connection.port, 0);
+	release(&c);
+	assert_int_equal(parse(&c, OPTIONS_BCDEDIT,
+			       "--host=fd00::1 --port 50001 --key 7.6.5.4 --boot "
+			       "--busparams=0.25.0 --format ps1 --target box"),
+			 OPTIONS_GOOD);
+	assert_true(o->bcdedit.ipv6 && o->bcdedit.boot && !o->bcdedit.hypervisor);
+	assert_int_equal(o->connection.port, 50001);
+	assert_string_equal(o->connection.target, "box");
+	assert_string_equal(o->bcdedit.busparams, "0.25.0");
+	assert_int_equal(o->bcdedit.format, 2);
+	assert_string_equal(c.argv[5], "*******");
+	release(&c);
+	assert_int_equal(parse(&c, OPTIONS_DOCTOR, ""), OPTIONS_GOOD);
+	assert_int_equal(o->wait_s, 10);
+	release(&c);
+	assert_int_equal(
+		parse(&c, OPTIONS_DOCTOR, "-k net:port=50000,key=7.6.5.4 --wait 3"),
+		OPTIONS_GOOD);
+	assert_int_equal(o->wait_s, 3);
+	assert_int_equal(o->connection.port, 50000);
+	release(&c);
+}
+
+static void errors_of_setting_up_say_what_to_do(void **state)
+{
+	(void)state;
+	expect_bad(OPTIONS_KEYGEN, "--file=", "--file");
+	expect_bad(OPTIONS_KEYGEN, "new.key", "options only");
+	expect_bad(OPTIONS_KEYGEN, "--nonsense", "kdbridge keygen --help");
+	expect_bad(OPTIONS_BCDEDIT, "--host=box", "address");
+	expect_bad(OPTIONS_BCDEDIT, "--host=10.0.0.300", "address");
+	expect_bad(OPTIONS_BCDEDIT, "--host=10.0.0.1 --ipv6", "IPv4");
+	expect_bad(OPTIONS_BCDEDIT, "--ipv6 --hypervisor", "IPv4 only");
+	expect_bad(OPTIONS_BCDEDIT, "--port=65535 --hypervisor", "below 65535");
+	expect_bad(OPTIONS_BCDEDIT, "--port=0", "--port");
+	expect_bad(OPTIONS_BCDEDIT, "--port=50000x", "--port");
+	expect_bad(OPTIONS_BCDEDIT, "--busparams=0.25", "--busparams");
+	expect_bad(OPTIONS_BCDEDIT, "--busparams=0.32.0", "--busparams");
+	expect_bad(OPTIONS_BCDEDIT, "--busparams=256.1.0", "--busparams");
+	expect_bad(OPTIONS_BCDEDIT, "--busparams=0.1.8", "--busparams");
+	expect_bad(OPTIONS_BCDEDIT, "--busparams=0.1.0x", "--busparams");
+	expect_bad(OPTIONS_BCDEDIT, "--busparams=+0.1.0", "--busparams");
+	expect_bad(OPTIONS_BCDEDIT, "--format=cmd", "text|sh|ps1");
+	expect_bad(OPTIONS_BCDEDIT, "--target=", "--target");
+	expect_bad(OPTIONS_BCDEDIT, "net:port=50000,key=7.6.5.4", "options only");
+	expect_bad(OPTIONS_BCDEDIT, "--key=7.6.5", "four parts");
+	expect_bad(OPTIONS_DOCTOR, "--wait=0", "--wait");
+	expect_bad(OPTIONS_DOCTOR, "--wait=soon", "--wait");
+	expect_bad(OPTIONS_DOCTOR, "com:port=com1", "com:");
+	expect_bad(OPTIONS_DOCTOR, "--listen=1", "kdbridge doctor --help");
+	expect_bad(OPTIONS_TARGET, "kdsrv:server=x,trans=y", "KD server");
+}
+
+static void every_form_of_an_endpoint_is_taken(void **state)
+{
+	static const struct {
+		const char *text, *address;
+		bool is_unix;
+		uint16_t port;
+	} forms[] = {
+		{ "1300", "127.0.0.1", false, 1300 },
+		{ "0", "127.0.0.1", false, 0 },
+		{ "0.0.0.0:1300", "0.0.0.0", false, 1300 },
+		{ "[::1]:1300", "::1", false, 1300 },
+		{ "[::]:0", "::", false, 0 },
+		{ "unix:/run/gdb.sock", "/run/gdb.sock", true, 0 },
+	};
+	struct command_line c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		char line[128];
+
+		snprintf(line, sizeof(line), "--listen %s net:port=50000,key=7.6.5.4",
+			 forms[i].text);
+		assert_int_equal(parse(&c, OPTIONS_TARGET, line), OPTIONS_GOOD);
+		assert_string_equal(c.options.listen.address, forms[i].address);
+		assert_int_equal(c.options.listen.is_unix, forms[i].is_unix);
+		if (!forms[i].is_unix)
+			assert_int_equal(c.options.listen.port, forms[i].port);
+		release(&c);
+	}
+}
+
 static void errors_say_what_to_do(void **state)
 {
 	(void)state;
@@ -270,6 +367,9 @@ int main(void)
 		cmocka_unit_test(every_option_reaches_its_field),
 		cmocka_unit_test(keys_are_overwritten_in_the_arguments),
 		cmocka_unit_test(images_have_a_place_and_a_time),
+		cmocka_unit_test(setting_up_has_options_of_its_own),
+		cmocka_unit_test(errors_of_setting_up_say_what_to_do),
+		cmocka_unit_test(every_form_of_an_endpoint_is_taken),
 		cmocka_unit_test(errors_say_what_to_do),
 		cmocka_unit_test(help_and_version_need_nothing_else),
 		cmocka_unit_test(a_key_file_holds_one_key_in_its_first_line),
