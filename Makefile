@@ -10,7 +10,7 @@ CFLAGS   ?= -O2 -g
 CLANG    ?= clang
 LLD_LINK ?= lld-link
 
-PROGRAM_LIBS := -lev -lsodium -lnettle
+PROGRAM_LIBS := -lev -lsodium -lnettle -lcapstone
 SIM_LIBS     := -lev -lsodium -lnettle -lunicorn
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
@@ -92,9 +92,7 @@ $(O)/test/unit/kdnet/%: $(O)/test/unit/kdnet/%.o $(UTIL_OBJ) $(O)/libkdnet.a
 $(O)/test/unit/rsp/%: $(O)/test/unit/rsp/%.o $(UTIL_OBJ) $(O)/librsp.a
 	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -lev
 $(O)/test/unit/bridge/%: $(O)/test/unit/bridge/%.o $(UTIL_OBJ) $(O)/libbridge.a $(O)/librsp.a $(O)/libkdnet.a
-	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(PROGRAM_LIBS) $(TEST_LIBS)
-# A disassembler is the witness of what was made from unwind data.
-$(O)/test/unit/bridge/test_debug_frame $(O)/test/unit/bridge/test_libwine: TEST_LIBS := -lcapstone
+	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(PROGRAM_LIBS)
 $(O)/test/unit/sim/%: $(O)/test/unit/sim/%.o $(UTIL_OBJ) $(O)/libsim.a
 	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(SIM_LIBS)
 

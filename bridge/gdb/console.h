@@ -12,7 +12,7 @@
 
 #include "rsp/rsp.h"
 
-enum { CONSOLE_SIZE = 65536 };
+enum { CONSOLE_SIZE = 65536, CONSOLE_LINE_MAX = 512 };
 
 struct console {
 	char text[CONSOLE_SIZE]; /* a ring */
@@ -31,5 +31,20 @@ void console_say(struct console *c, const char *format, ...)
  * cannot take now stays. `r` may be NULL.
  */
 void console_flush(struct console *c, struct rsp *r);
+
+/*
+ * The last lines of what is kept, oldest first, one call each; longer ones than
+ * CONSOLE_LINE_MAX come in pieces. Returns how many calls it were.
+ */
+size_t console_lines(const struct console *c, size_t lines,
+		     void (*line)(void *context, const char *text, size_t length),
+		     void *context);
+
+/*
+ * A copy that steers no terminal: tabs, printable ASCII and UTF-8 beyond the control
+ * characters stay, all else is '?', carriage returns are left out. Cut to its room, and
+ * ended.
+ */
+void console_harmless(char *out, size_t size, const char *text, size_t length);
 
 #endif

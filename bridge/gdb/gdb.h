@@ -33,6 +33,8 @@ struct gdb_owner {
 	void (*interrupt)(void *context);
 	/* 313B. */
 	enum kd_result (*reboot)(void *context);
+	/* 3149; waits a while for the stop. */
+	enum kd_result (*crash)(void *context);
 	/* The connected client; NULL: none. */
 	struct rsp *(*client)(void *context);
 	/* Does something else come before what is done ahead of need? May be NULL. */
@@ -46,6 +48,8 @@ struct gdb {
 
 	const struct client *client;
 	struct console console;
+	struct console log; /* what the target printed, kept for `monitor log` */
+	uint64_t listed_to; /* where `monitor u` goes on; 0: at the PC */
 
 	struct rsp_description description;
 	struct rsp_register registers[GDB_REGISTERS_MAX];

@@ -1,6 +1,7 @@
 #include "bridge/gdb/gdb.h"
 
 #include "bridge/gdb/gdb_stop.h"
+#include "bridge/target/address_space.h"
 
 /* The placeholder's processor; RSP.md §7. */
 static const struct rsp_stop placeholder = { .signal = GDB_SIGINT, .thread = 1 };
@@ -116,6 +117,17 @@ static enum kd_result move_pc(struct gdb *g, const struct target_resume *plan,
 	return registers_set(g->target, plan->processor, g->description.pc, address);
 }
 
+/* What a monitor command was looking at. */
+static void forget_place(struct gdb *g)
+{
+	if (address_space_selected(g->target))
+		console_say(&g->console,
+			    "[kdbridge: the user memory shown is that of the "
+			    "stopped processor again]\n");
+	(void)address_space_select(g->target, 0);
+	g->listed_to = 0;
+}
+
 enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume)
 {
 	static const struct target_stop nowhere = { .kind = TARGET_STOP_BREAK_IN };
@@ -128,6 +140,7 @@ enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume)
 
 	if (holds_others)
 		explain_locking(g);
+	forget_place(g);
 	if (resume->has_address && stop && move_pc(g, &plan, resume->address) != KD_DONE)
 		return RSP_ERROR;
 	g->alone = plan.alone ? (int)plan.processor + 1 : 0;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "bridge/target/address_space.h"
+
 static bool hurries(void *context)
 {
 	const struct gdb *g = context;
@@ -42,6 +44,8 @@ void gdb_client_begins(struct gdb *g)
 	g->client = &client_gdb;
 	g->threads_listed = false;
 	g->locking_explained = false;
+	g->listed_to = 0;
+	(void)address_space_select(g->target, 0);
 	forget_session(g);
 	gdb_registers_init(g);
 }

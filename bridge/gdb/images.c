@@ -112,6 +112,7 @@ void images_sync(struct images *images)
 	for (size_t i = 0; i < images->count; i++)
 		wipe_entry(&images->list[i]);
 	free(images->list);
+	images->synced = modules_version(images->target);
 	images->list = list;
 	images->count = n;
 }
@@ -306,7 +307,7 @@ static void build(struct images *images, struct image_entry *entry)
 
 /* ---- all of them ---- */
 
-static struct image_entry *at_address(struct images *images, uint64_t address)
+static struct image_entry *at_address(const struct images *images, uint64_t address)
 {
 	for (size_t i = 0; i < images->count; i++) {
 		const struct module *m = &images->list[i].module;
@@ -315,6 +316,11 @@ static struct image_entry *at_address(struct images *images, uint64_t address)
 			return &images->list[i];
 	}
 	return NULL;
+}
+
+const struct image_entry *images_at(const struct images *images, uint64_t address)
+{
+	return at_address(images, address);
 }
 
 static void build_in_time(struct images *images, struct image_entry *entry)

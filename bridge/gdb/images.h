@@ -37,6 +37,7 @@ struct images {
 	const char *path;	   /* local copies; NULL: none */
 	struct image_entry *list;  /* in the order of the target's list */
 	size_t count, room;
+	uint64_t synced;  /* modules_version of the list that it was taken over from */
 	uint64_t version; /* changes when an image becomes ready */
 	uint64_t deadline_us;
 	bool ahead; /* of need: nobody waits */
@@ -63,6 +64,13 @@ void images_sync(struct images *images);
  * nobody waits.
  */
 void images_build(struct images *images, uint64_t budget_us, bool ahead);
+/* The one that holds the address; NULL: none of those taken over. */
+const struct image_entry *images_at(const struct images *images, uint64_t address);
+/* Whoever waits for images_build has had enough: it ends, until images_be_patient. */
+void images_hurry(struct images *images);
+void images_be_patient(struct images *images);
+/* The one that is being read, and how much of it has come; NULL: none. */
+const struct module *images_reading(const struct images *images, uint64_t *bytes);
 /* How many are still waiting. */
 size_t images_waiting(const struct images *images);
 

@@ -1,7 +1,6 @@
 #include "bridge/gdb/monitor.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,53 +15,17 @@ enum { PHYS_DEFAULT = 64, PHYS_MAX = 4096, DUMP_WIDTH = 16 };
 
 /* ---- arguments ---- */
 
-/* The next number (0x… or decimal), not above `most`; *text moves behind it. */
-static bool take_number(const char **text, uint64_t most, uint64_t *value)
-{
-	char *end;
-	*text += strspn(*text, " \t");
-	if (!isdigit((unsigned char)**text))
-		return false;
-	errno = 0;
-	*value = strtoull(*text, &end, 0);
-	if (errno != 0 || *value > most || (*end != '\0' && !strchr(" \t=", *end)))
-		return false;
-	*text = end + strspn(end, " \t");
-	return true;
-}
-
 static bool take_size(const char **text, unsigned *size)
 {
 	uint64_t value;
 	*size = 1;
 	if (**text == '\0')
 		return true;
-	if (!take_number(text, 4, &value) || **text != '\0' || value == 3 || value == 0)
+	if (!monitor_take_number(text, 4, &value) || **text != '\0' || value == 3 ||
+	    value == 0)
 		return false;
 	*size = (unsigned)value;
 	return true;
-}
-
-static void usage(struct gdb *g, const char *name)
-{
-	const char *rest;
-	const struct monitor_command *command = monitor_find(name, &rest);
-	monitor_print(g, "Usage: monitor %s %s; numbers are decimal or 0x…\n",
-		      command->name, command->arguments);
-}
-
-static bool is_stopped(struct gdb *g)
-{
-	if (gdb_is_live(g))
-		return true;
-	monitor_print(g, "The target is not there, or not stopped.\n");
-	return false;
-}
-
-static void say_refused(struct gdb *g, enum kd_result result)
-{
-	monitor_print(g, result == KD_REFUSED ? "The target refuses that.\n"
-					      : "The target did not answer.\n");
 }
 
 /* ---- model-specific registers ---- */
@@ -70,34 +33,34 @@ static void say_refused(struct gdb *g, enum kd_result result)
 void monitor_rdmsr(struct gdb *g, const char *arguments)
 {
 	uint64_t number, value;
-	if (!take_number(&arguments, UINT32_MAX, &number) || *arguments != '\0') {
-		usage(g, "rdmsr");
+	if (!monitor_take_number(&arguments, UINT32_MAX, &number) || *arguments != '\0') {
+		monitor_usage(g, "rdmsr");
 		return;
 	}
-	if (!is_stopped(g))
+	if (!monitor_is_stopped(g))
 		return;
 	enum kd_result result = msr_read(g->target, (uint32_t)number, &value);
 	if (result == KD_DONE)
 		monitor_print(g, "msr %#" PRIx64 " = %#018" PRIx64 "\n", number, value);
 	else
-		say_refused(g, result);
+		monitor_say_failed(g, result);
 }
 
 void monitor_wrmsr(struct gdb *g, const char *arguments)
 {
 	uint64_t number, value;
-	if (!take_number(&arguments, UINT32_MAX, &number) ||
-	    !take_number(&arguments, UINT64_MAX, &value) || *arguments != '\0') {
-		usage(g, "wrmsr");
+	if (!monitor_take_number(&arguments, UINT32_MAX, &number) ||
+	    !monitor_take_number(&arguments, UINT64_MAX, &value) || *arguments != '\0') {
+		monitor_usage(g, "wrmsr");
 		return;
 	}
-	if (!is_stopped(g))
+	if (!monitor_is_stopped(g))
 		return;
 	enum kd_result result = msr_write(g->target, (uint32_t)number, value);
 	if (result == KD_DONE)
 		monitor_print(g, "msr %#" PRIx64 " is %#" PRIx64 " now\n", number, value);
 	else
-		say_refused(g, result);
+		monitor_say_failed(g, result);
 }
 
 /* ---- I/O ports ---- */
@@ -107,39 +70,39 @@ void monitor_in(struct gdb *g, const char *arguments)
 	uint64_t port;
 	unsigned size;
 	uint32_t value;
-	if (!take_number(&arguments, UINT16_MAX, &port) ||
+	if (!monitor_take_number(&arguments, UINT16_MAX, &port) ||
 	    !take_size(&arguments, &size)) {
-		usage(g, "in");
+		monitor_usage(g, "in");
 		return;
 	}
-	if (!is_stopped(g))
+	if (!monitor_is_stopped(g))
 		return;
 	enum kd_result result = port_read(g->target, (uint16_t)port, size, &value);
 	if (result == KD_DONE)
 		monitor_print(g, "port %#" PRIx64 " = 0x%0*" PRIx32 "\n", port,
 			      (int)(2 * size), value);
 	else
-		say_refused(g, result);
+		monitor_say_failed(g, result);
 }
 
 void monitor_out(struct gdb *g, const char *arguments)
 {
 	uint64_t port, value;
 	unsigned size;
-	if (!take_number(&arguments, UINT16_MAX, &port) ||
-	    !take_number(&arguments, UINT32_MAX, &value) ||
+	if (!monitor_take_number(&arguments, UINT16_MAX, &port) ||
+	    !monitor_take_number(&arguments, UINT32_MAX, &value) ||
 	    !take_size(&arguments, &size) || value >> (8 * size) != 0) {
-		usage(g, "out");
+		monitor_usage(g, "out");
 		return;
 	}
-	if (!is_stopped(g))
+	if (!monitor_is_stopped(g))
 		return;
 	enum kd_result result =
 		port_write(g->target, (uint16_t)port, size, (uint32_t)value);
 	if (result == KD_DONE)
 		monitor_print(g, "written\n");
 	else
-		say_refused(g, result);
+		monitor_say_failed(g, result);
 }
 
 /* ---- physical memory ---- */
@@ -168,7 +131,7 @@ static void phys_read(struct gdb *g, uint64_t address, size_t length)
 		memory_read_physical(g->target, address, bytes, length, &done);
 	dump(g, address, bytes, done);
 	if (done < length)
-		say_refused(g, result);
+		monitor_say_failed(g, result);
 }
 
 /* "90 90 cc" or "9090cc"; 0 when it is no row of bytes. */
@@ -193,7 +156,7 @@ static void phys_write(struct gdb *g, uint64_t address, const char *text)
 	uint8_t bytes[PHYS_MAX];
 	size_t done = 0, length = take_bytes(text, bytes);
 	if (length == 0) {
-		usage(g, "phys");
+		monitor_usage(g, "phys");
 		return;
 	}
 	enum kd_result result =
@@ -202,21 +165,22 @@ static void phys_write(struct gdb *g, uint64_t address, const char *text)
 	memory_cache_flush(g->target);
 	monitor_print(g, "%zu bytes written\n", done);
 	if (done < length)
-		say_refused(g, result);
+		monitor_say_failed(g, result);
 }
 
 void monitor_phys(struct gdb *g, const char *arguments)
 {
 	uint64_t address, length = PHYS_DEFAULT;
-	bool good = take_number(&arguments, UINT64_MAX, &address);
+	bool good = monitor_take_number(&arguments, UINT64_MAX, &address);
 	bool write = good && *arguments == '=';
 	if (good && !write && *arguments != '\0')
-		good = take_number(&arguments, PHYS_MAX, &length) && *arguments == '\0';
+		good = monitor_take_number(&arguments, PHYS_MAX, &length) &&
+		       *arguments == '\0';
 	if (!good || length == 0) {
-		usage(g, "phys");
+		monitor_usage(g, "phys");
 		return;
 	}
-	if (!is_stopped(g))
+	if (!monitor_is_stopped(g))
 		return;
 	if (write)
 		phys_write(g, address, arguments + 1);
@@ -257,11 +221,12 @@ void monitor_pte(struct gdb *g, const char *arguments)
 {
 	uint64_t address;
 	struct page_walk walk;
-	if (!take_number(&arguments, UINT64_MAX, &address) || *arguments != '\0') {
-		usage(g, "pte");
+	if (!monitor_take_number(&arguments, UINT64_MAX, &address) ||
+	    *arguments != '\0') {
+		monitor_usage(g, "pte");
 		return;
 	}
-	if (!is_stopped(g))
+	if (!monitor_is_stopped(g))
 		return;
 	enum kd_result result = page_walk(g->target, address, &walk);
 	for (unsigned i = 0; i < walk.count; i++)

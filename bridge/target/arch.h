@@ -54,6 +54,10 @@ struct arch {
 
 extern const struct arch arch_amd64;
 
+/* The row of that name; NULL: none. */
+const struct arch_register *arch_register_named(const struct arch *arch,
+						const char *name);
+
 /* The map of a machine; NULL when there is none yet. */
 const struct arch *arch_of(enum kd_machine machine);
 

@@ -1,5 +1,7 @@
 #include "bridge/target/arch.h"
 
+#include <string.h>
+
 #include "kdnet/wire.h"
 
 /* Offsets: KD.md §5. Numbers, order, features and types: RSP.md §2. */
@@ -234,6 +236,14 @@ const struct arch arch_amd64 = {
 	.load = load,
 	.store = store,
 };
+
+const struct arch_register *arch_register_named(const struct arch *arch, const char *name)
+{
+	for (size_t i = 0; i < arch->count; i++)
+		if (!strcmp(arch->registers[i].name, name))
+			return &arch->registers[i];
+	return NULL;
+}
 
 const struct arch *arch_of(enum kd_machine machine)
 {

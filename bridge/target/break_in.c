@@ -146,6 +146,12 @@ void break_in_on_resume(struct target *t)
 	b->stale_quiet_us = now_us + STALE_QUIET_US;
 }
 
+void break_in_on_crash(struct target *t)
+{
+	break_in_on_resume(t);
+	t->break_in.not_before_us = kdnet_udp_now_us() + DUMP_US;
+}
+
 void break_in_learn(struct target *t, uint64_t pc)
 {
 	struct break_in_state *b = &t->break_in;

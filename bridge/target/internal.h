@@ -117,6 +117,7 @@ struct memory_carried {
 
 struct memory_state {
 	struct memory_cache cache;
+	struct memory_cache tables; /* page tables, by physical address */
 	struct memory_carried carried[MEMORY_CARRIED];
 	bool off;
 	uint64_t hits, misses;
@@ -148,6 +149,25 @@ bool memory_carry_get(const struct target *t, uint64_t address, void *out, size_
 /* Before the cache is forgotten. */
 void memory_carry_on_resume(struct target *t);
 void memory_carry_forget(struct target *t);
+
+/* ---- address_space.c: user memory of another process ---- */
+
+struct address_space_state {
+	uint64_t cr3; /* 0: the stopped processor's own */
+	struct memory_cache pages;
+};
+
+/* Is that address read and written in another process now? */
+bool address_space_covers(const struct target *t, uint64_t address);
+/* As memory_read and memory_write. */
+enum kd_result address_space_read(struct target *t, uint64_t address, void *out,
+				  size_t length, size_t *done);
+enum kd_result address_space_write(struct target *t, uint64_t address, const void *in,
+				   size_t length, size_t *done);
+/* What was read of it, and of page tables, may not be true any longer. */
+void address_space_forget(struct target *t);
+/* Back to the stopped processor's own: before a resume. */
+void address_space_drop(struct target *t);
 
 /* ---- registers.c ---- */
 
@@ -347,6 +367,8 @@ void break_in_stop_timer(struct target *t);
 void break_in_on_stop(struct target *t);
 /* A resume that the front end asked for. */
 void break_in_on_resume(struct target *t);
+/* A bugcheck was asked for: as after one, a break-in would be in its way. */
+void break_in_on_crash(struct target *t);
 void break_in_forget(struct target *t);
 void break_in_learn(struct target *t, uint64_t pc);
 /*
@@ -401,14 +423,11 @@ void stop_describe(struct target *t, struct target_stop *stop);
 
 /*
  * "0000001e KMODE_EXCEPTION_NOT_HANDLED (…, …, …, …)" of the bugcheck at hand, and the
- * driver at fault where the kernel printed one.
+ * driver at fault where the kernel printed one. From here on it is the last one.
  */
 void bugcheck_describe(struct target *t, char *out, size_t size);
-
-/* ---- bugcheck_names.c ---- */
-
-/* NULL: not documented. */
-const char *bugcheck_name(uint32_t code);
+/* The session is over: one that was only printed is remembered, too. */
+void bugcheck_on_session_end(struct target *t, bool reboot);
 
 /* ---- step.c ---- */
 
@@ -512,6 +531,10 @@ struct processors_state {
 };
 
 void processors_clear(struct target *t);
+/* Finds both offsets by a process that is in the list; false: they are not known. */
+bool processors_learn(struct target *t, uint64_t process);
+/* What runs on a processor: an EPROCESS, the idle one perhaps; 0: not known. */
+uint64_t processors_process(struct target *t, unsigned processor);
 
 /* ---- all of it ---- */
 
@@ -541,6 +564,8 @@ struct target {
 	struct asked_state asked;
 	struct modules_state modules;
 	struct processors_state processors;
+	struct address_space_state address_space;
+	struct target_bugcheck bugcheck;
 };
 
 void target_become(struct target *t, enum life life);

@@ -2,7 +2,7 @@
 
 /* Nothing of ours stays in a kernel that nobody debugs any more. KD.md §8 "Leave". */
 
-enum { DR7_OFF = 0x400 };
+enum { DR7_OFF = 0x400, MANUALLY_INITIATED_CRASH = 0xe2 };
 
 static enum kd_result stop_quietly(struct target *t)
 {
@@ -50,6 +50,7 @@ enum kd_result target_leave(struct target *t, bool run)
 {
 	if (exchange_busy(t))
 		return KD_REFUSED;
+	address_space_drop(t);
 	breakpoint_want_none(t);
 	watchpoint_want_none(t);
 	if (t->asked.prompt)
@@ -70,6 +71,22 @@ enum kd_result target_leave(struct target *t, bool run)
 	if (result == KD_DONE)
 		result = exception_restore(t);
 	return result == KD_DONE && run ? run_for_good(t) : result;
+}
+
+/* Nothing is taken out: the target is to stop once more, at its bugcheck. */
+enum kd_result target_crash(struct target *t)
+{
+	if (t->life != LIFE_STOPPED)
+		return KD_GONE;
+	struct kd_request request = { .api = KD_CAUSE_BUGCHECK,
+				      .processor = t->stop.change.processor,
+				      .u.bugcheck_code = MANUALLY_INITIATED_CRASH };
+	enum kd_result result = registers_write_back(t);
+	if (result != KD_DONE)
+		return result;
+	t->plan = (struct plan){ .kind = PLAN_CONTINUE };
+	break_in_on_crash(t);
+	return exchange_send(t, &request);
 }
 
 enum kd_result target_reboot(struct target *t)

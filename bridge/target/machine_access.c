@@ -2,10 +2,7 @@
 
 #include <string.h>
 
-#include "bridge/target/arch.h"
-#include "bridge/target/exchange.h"
-#include "bridge/target/memory.h"
-#include "bridge/target/registers.h"
+#include "bridge/target/internal.h"
 #include "kdnet/wire.h"
 
 static struct kd_request request_of(const struct target *t, enum kd_api api)
@@ -60,6 +57,8 @@ enum kd_result port_write(struct target *t, uint16_t port, unsigned size, uint32
 enum {
 	ENTRY_PRESENT = 1,
 	ENTRY_LARGE = 0x80,
+	ENTRY_SIZE = 8,
+	TABLE_PIECE = 1024, /* of a table, about one KD exchange */
 	PAGE_BITS = 12,
 	INDEX_BITS = 9,
 	INDEX_MASK = (1 << INDEX_BITS) - 1,
@@ -72,27 +71,33 @@ static const char *const level_names[PAGE_LEVELS_MAX] = { "PTE", "PDE", "PDPTE",
 
 static bool system_register(struct target *t, const char *name, uint64_t *value)
 {
-	const struct arch *arch = target_arch(t);
 	const struct target_stop *stop = target_stopped(t);
-	for (unsigned i = 0; stop && i < arch->count; i++) {
-		const char *row = arch->registers[i].name;
-		if (strcmp(row, name) == 0)
-			return registers_get(t, stop->processor,
-					     arch->registers[i].number, value) == KD_DONE;
-	}
-	return false;
+	const struct arch_register *row = arch_register_named(target_arch(t), name);
+	return stop && row &&
+	       registers_get(t, stop->processor, row->number, value) == KD_DONE;
 }
 
-static bool read_entry(struct target *t, struct page_step *step)
+/* What lies around an entry is wanted soon, and it is RAM. Kept until a resume or a write. */
+static enum kd_result read_entry(struct target *t, struct page_step *step)
 {
-	uint8_t bytes[8];
+	struct memory_cache *tables = &t->memory.tables;
+	uint8_t bytes[TABLE_PIECE];
+	uint64_t piece = step->entry_at & ~(uint64_t)(TABLE_PIECE - 1);
 	size_t done;
-	if (memory_read_physical(t, step->entry_at, bytes, sizeof(bytes), &done) !=
-		    KD_DONE ||
-	    done != sizeof(bytes))
-		return false;
-	step->entry = load_le(bytes, sizeof(bytes));
-	return true;
+	if (t->memory.off)
+		memory_cache_clear(tables);
+	if (memory_cache_get(tables, step->entry_at, bytes, ENTRY_SIZE) < ENTRY_SIZE) {
+		enum kd_result result =
+			memory_read_physical(t, piece, bytes, sizeof(bytes), &done);
+		if (result != KD_DONE)
+			return result;
+		memory_cache_put(tables, piece, bytes, done);
+		if (memory_cache_get(tables, step->entry_at, bytes, ENTRY_SIZE) <
+		    ENTRY_SIZE)
+			return KD_REFUSED;
+	}
+	step->entry = load_le(bytes, ENTRY_SIZE);
+	return KD_DONE;
 }
 
 /* Bits of the address that one entry of the level covers. */
@@ -110,20 +115,22 @@ static void found_page(struct page_walk *walk, unsigned level, uint64_t address)
 		(entry & ENTRY_FRAME & ~(walk->size - 1)) | (address & (walk->size - 1));
 }
 
-enum kd_result page_walk(struct target *t, uint64_t address, struct page_walk *walk)
+enum kd_result page_walk_from(struct target *t, uint64_t cr3, uint64_t address,
+			      struct page_walk *walk)
 {
-	uint64_t table, cr4;
+	uint64_t table = cr3, cr4;
 	*walk = (struct page_walk){ .count = 0 };
 	if (target_arch(t)->machine != KD_MACHINE_AMD64 ||
-	    !system_register(t, "cr3", &table) || !system_register(t, "cr4", &cr4))
+	    !system_register(t, "cr4", &cr4))
 		return KD_REFUSED;
 	for (unsigned level = cr4 & CR4_LA57 ? 5 : 4; level-- > 0;) {
 		struct page_step *step = &walk->steps[walk->count];
 		uint64_t index = address >> level_bits(level) & INDEX_MASK;
 		step->name = level_names[level];
-		step->entry_at = (table & ENTRY_FRAME) + index * sizeof(uint64_t);
-		if (!read_entry(t, step))
-			return KD_REFUSED;
+		step->entry_at = (table & ENTRY_FRAME) + index * ENTRY_SIZE;
+		enum kd_result result = read_entry(t, step);
+		if (result != KD_DONE)
+			return result;
 		walk->count++;
 		if (!(step->entry & ENTRY_PRESENT))
 			return KD_DONE;
@@ -135,4 +142,13 @@ enum kd_result page_walk(struct target *t, uint64_t address, struct page_walk *w
 		table = step->entry;
 	}
 	return KD_DONE;
+}
+
+enum kd_result page_walk(struct target *t, uint64_t address, struct page_walk *walk)
+{
+	uint64_t cr3;
+	*walk = (struct page_walk){ .count = 0 };
+	if (!system_register(t, "cr3", &cr3))
+		return KD_REFUSED;
+	return page_walk_from(t, cr3, address, walk);
 }

@@ -32,8 +32,12 @@ struct page_walk {
 
 /*
  * Walks the stopped processor's page tables (CR3, four levels or five as CR4 says) by
- * physical reads. KD_REFUSED: not amd64, or a table that cannot be read.
+ * physical reads. KD_REFUSED: not amd64, or a table that cannot be read. Tables are kept
+ * until something is written or the target runs.
  */
 enum kd_result page_walk(struct target *t, uint64_t address, struct page_walk *walk);
+/* The same from another top-level table. */
+enum kd_result page_walk_from(struct target *t, uint64_t cr3, uint64_t address,
+			      struct page_walk *walk);
 
 #endif

@@ -147,6 +147,8 @@ enum kd_result memory_read(struct target *t, uint64_t address, void *out, size_t
 	if (exchange_busy(t)) /* from inside the loop: no answer, and no hole */
 		return KD_REFUSED;
 	length = clamp_to_space(address, length);
+	if (address_space_covers(t, address))
+		return address_space_read(t, address, out, length, done);
 	forget_what_changes(t, address, length);
 	t->exchange.cancel = false;
 	bool missed = false;
@@ -258,6 +260,9 @@ enum kd_result memory_write(struct target *t, uint64_t address, const void *in,
 	if (!target_asks(t))
 		return KD_GONE;
 	length = clamp_to_space(address, length);
+	address_space_forget(t);
+	if (address_space_covers(t, address))
+		return address_space_write(t, address, in, length, done);
 	enum kd_result result = breakpoint_make_way(t, address, length);
 	if (result != KD_DONE)
 		return result;
@@ -396,6 +401,7 @@ void memory_cache_enable(struct target *t, bool on)
 void memory_cache_flush(struct target *t)
 {
 	memory_cache_clear(&t->memory.cache);
+	address_space_forget(t);
 	memory_carry_forget(t);
 	t->memory.fetched_to = 0;
 }

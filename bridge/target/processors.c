@@ -16,7 +16,7 @@ enum {
 	NAME_SIZE = 15, /* EPROCESS.ImageFileName */
 	SYSTEM_ID = 4,
 	PROCESS_SIZE_MAX = 0x1000,
-	PROCESSES_MAX = 1024,
+	LIST_MAX = 1024,
 	/* KPRCB: CurrentThread, NextThread, IdleThread follow each other. */
 	IDLE_THREAD = 2,
 };
@@ -57,7 +57,7 @@ static uint16_t find_links(struct target *t, const struct kdbg *kdbg, uint64_t h
 {
 	size_t size = process_size(kdbg);
 	uint64_t entry = head;
-	for (int n = 0; n < PROCESSES_MAX; n++) {
+	for (int n = 0; n < LIST_MAX; n++) {
 		if (memory_read_pointer(t, entry, &entry) != KD_DONE || entry == head)
 			return 0;
 		if (entry > process && entry - process < size)
@@ -126,6 +126,27 @@ static void describe_process(struct target *t, uint64_t process, char *out, size
 		       (unsigned long long)id);
 }
 
+bool processors_learn(struct target *t, uint64_t process)
+{
+	struct processors_state *p = &t->processors;
+	const struct kdbg *kdbg = target_kdbg(t);
+	if (!kdbg)
+		return false;
+	if (!p->searched)
+		search(t, kdbg, process);
+	else if (p->links == 0 && p->name != 0)
+		p->links = find_links(
+			t, kdbg, kdbg_address(kdbg, KDBG_ACTIVE_PROCESS_HEAD), process);
+	return p->links != 0;
+}
+
+uint64_t processors_process(struct target *t, unsigned processor)
+{
+	const struct kdbg *kdbg = target_kdbg(t);
+	struct running r;
+	return kdbg && find_running(t, kdbg, processor, &r) ? r.process : 0;
+}
+
 void processors_describe(struct target *t, unsigned processor, char *out, size_t size)
 {
 	if (size == 0)
@@ -140,11 +161,6 @@ void processors_describe(struct target *t, unsigned processor, char *out, size_t
 		(void)snprintf(out, size, "idle");
 		return;
 	}
-	if (!t->processors.searched)
-		search(t, kdbg, r.process);
-	else if (t->processors.links == 0 && t->processors.name != 0)
-		t->processors.links = find_links(
-			t, kdbg, kdbg_address(kdbg, KDBG_ACTIVE_PROCESS_HEAD), r.process);
-	if (t->processors.links != 0)
+	if (processors_learn(t, r.process))
 		describe_process(t, r.process, out, size);
 }

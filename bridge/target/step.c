@@ -249,6 +249,7 @@ enum kd_result target_resume(struct target *t, const struct target_resume *resum
 	if (exchange_busy(t) ||
 	    (resume->kind != TARGET_CONTINUE && resume->processor >= processors_count(t)))
 		return KD_REFUSED;
+	address_space_drop(t); /* the code at PC is the processor's own */
 	bool passed = false;
 	enum kd_result result = step_prepare(t, resume->not_handled, &passed);
 	if (result == KD_DONE)

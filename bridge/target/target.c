@@ -14,6 +14,7 @@
 static void forget_stop(struct target *t)
 {
 	memory_on_resume(t);
+	address_space_drop(t);
 	registers_drop(t);
 	modules_on_resume(t);
 	watchpoint_on_resume(t);
@@ -78,6 +79,7 @@ static void on_connected(struct target *t, const struct kdnet_event *event)
 	bool break_in = t->break_in.wanted;
 	t->bound_elsewhere = event->bound_elsewhere;
 	target_become(t, LIFE_RUNNING);
+	bugcheck_on_session_end(t, event->reboot);
 	forget_session(t);
 	memory_cache_flush(t);
 	exchange_restart(t);
@@ -103,6 +105,7 @@ static void on_connected(struct target *t, const struct kdnet_event *event)
 static void on_lost(struct target *t)
 {
 	target_become(t, LIFE_WAITING);
+	bugcheck_on_session_end(t, false);
 	forget_session(t);
 	exchange_on_gone(t);
 	if (t->events->lost)
@@ -292,6 +295,7 @@ void target_close(struct target *t)
 	kdnet_udp_close(t->udp);
 	kdnet_free(t->kdnet);
 	memory_cache_clear(&t->memory.cache);
+	address_space_forget(t);
 	registers_free(t);
 	breakpoint_free(t);
 	watchpoint_free(t);

@@ -173,6 +173,28 @@ enum kd_result target_leave(struct target *t, bool run);
 /* 313B; no answer. The stop is over, the target reboots by itself. */
 enum kd_result target_reboot(struct target *t);
 
+/*
+ * 3149; no answer. The target runs into a bugcheck, MANUALLY_INITIATED_CRASH, whose stop
+ * comes as an event; what was planted stays.
+ */
+enum kd_result target_crash(struct target *t);
+
+/* The last bugcheck that was seen of this target. */
+struct target_bugcheck {
+	bool known;
+	bool earlier_boot; /* the target has rebooted since */
+	uint32_t code;
+	uint64_t parameters[4];
+	char driver[48]; /* at fault, as the kernel printed it; "": it named none */
+};
+/*
+ * Kept when its stop is over and beyond a reboot. A stopped target that has one nobody saw
+ * is asked. False: there was none.
+ */
+bool target_last_bugcheck(struct target *t, struct target_bugcheck *out);
+/* "IRQL_NOT_LESS_OR_EQUAL"; NULL: not documented. */
+const char *bugcheck_name(uint32_t code);
+
 /* Answers the waiting prompt; false when there is none. Cut to its room. */
 bool target_answer_prompt(struct target *t, const char *answer, size_t length);
 bool target_has_prompt(const struct target *t);

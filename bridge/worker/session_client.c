@@ -3,6 +3,7 @@
 #include "bridge/gdb/gdb_stop.h"
 
 enum {
+	CRASH_WAIT_MS = 3000,
 	WAIT_SLICE_MS = 200, /* a wait looks so often whether the client is still there */
 };
 
@@ -177,6 +178,26 @@ static enum kd_result on_reboot(void *context)
 	return result;
 }
 
+/*
+ * Its stop shall be there when the client resumes: one that is asked to run while the
+ * target is on its way would break in.
+ */
+static enum kd_result on_crash(void *context)
+{
+	struct session *s = context;
+	uint64_t begun = session_now_ms();
+	enum kd_result result = target_crash(s->target);
+
+	if (result != KD_DONE)
+		return result;
+	session_become(s, SESSION_PLACEHOLDER);
+	while (target_state(s->target) == TARGET_RUNNING && !gave_up(s) &&
+	       session_now_ms() - begun < CRASH_WAIT_MS &&
+	       target_wait_stopped(s->target, WAIT_SLICE_MS) != KD_REFUSED)
+		; /* until something of it changes */
+	return KD_DONE;
+}
+
 /* Would a packet be served, were it not for what we do meanwhile? */
 static bool holds_packet_up(struct session *s)
 {
@@ -213,6 +234,7 @@ const struct gdb_owner session_gdb_owner = {
 	.resume = on_resume,
 	.interrupt = on_interrupt,
 	.reboot = on_reboot,
+	.crash = on_crash,
 	.client = on_client,
 	.hurries = on_hurries,
 };

@@ -124,6 +124,7 @@ static void on_print(void *context, unsigned processor, const char *text, size_t
 
 	(void)processor;
 	console_put(&s->gdb.console, text, length);
+	console_put(&s->gdb.log, text, length);
 }
 
 /*
@@ -135,6 +136,7 @@ static void on_prompt(void *context, const char *text, size_t length)
 	struct session *s = context;
 
 	console_put(&s->gdb.console, text, length);
+	console_put(&s->gdb.log, text, length);
 	if (s->client == SESSION_NOBODY || s->hurry) {
 		target_answer_prompt(s->target, "", 0);
 	s->gdb.asked = false;

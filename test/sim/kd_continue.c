@@ -2,8 +2,6 @@
  * Continue, step, switch, reboot: requests without a reply. KD.md §3, "Continue" and
  * "Stepping another processor".
  */
-#include <stdio.h>
-
 #include "test/sim/kd_register.h"
 #include "test/sim/kd_request.h"
 
@@ -164,11 +162,9 @@ void kd_reboot_api(struct kd *k, struct kd_request *q)
 
 void kd_bugcheck(struct kd *k, struct kd_request *q)
 {
-	char action[32];
 	uint32_t code = kd_get32(q, 0);
-	(void)snprintf(action, sizeof(action), "bugcheck 0x%x",
-		       code == 0 ? BUGCHECK_IGNORED : code);
-	(void)machine_act(k->machine, action);
+	stats_count(k->stats, STATS_RESUMES);
+	machine_bugcheck(k->machine, code == 0 ? BUGCHECK_IGNORED : code);
 	kd_resume(k, true, NULL, 0);
 }
 

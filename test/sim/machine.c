@@ -197,16 +197,23 @@ static void step_over(struct machine *m, struct cpu *c)
  * Nobody handled it: the kernel raises bugcheck 1E on that processor, through its
  * own code, from a machine frame at the fault.
  */
-static void dispatch(struct machine *m, struct cpu *c)
+static void dispatch(struct machine *m, struct cpu *c, uint32_t code, uint64_t address,
+		     const uint64_t parameters[static 2])
 {
 	if (!cpu_interrupt(m, c, m->dispatch_handler, true)) {
 		m->reset_line = true;
 		return;
 	}
-	cpu_set(c, UC_X86_REG_RCX, m->event.u.exception.code);
-	cpu_set(c, UC_X86_REG_RDX, m->event.u.exception.address);
-	cpu_set(c, UC_X86_REG_R8, m->event.u.exception.parameters[0]);
-	cpu_set(c, UC_X86_REG_R9, m->event.u.exception.parameters[1]);
+	cpu_set(c, UC_X86_REG_RCX, code);
+	cpu_set(c, UC_X86_REG_RDX, address);
+	cpu_set(c, UC_X86_REG_R8, parameters[0]);
+	cpu_set(c, UC_X86_REG_R9, parameters[1]);
+}
+
+void machine_bugcheck(struct machine *m, uint32_t code)
+{
+	static const uint64_t none[2];
+	dispatch(m, &m->cpus[m->event.processor], code, 0, none);
 }
 
 static void resume_exception(struct machine *m, struct cpu *c, bool handled)
@@ -216,7 +223,8 @@ static void resume_exception(struct machine *m, struct cpu *c, bool handled)
 	if (m->event.u.exception.first_chance)
 		m->second_chance = true;
 	else
-		dispatch(m, c);
+		dispatch(m, c, m->event.u.exception.code, m->event.u.exception.address,
+			 m->event.u.exception.parameters);
 }
 
 /* The freeze ends: a processor that waited in hlt goes on behind it; RF counts now. */

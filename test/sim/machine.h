@@ -19,12 +19,16 @@ enum {
 	MACHINE_SPECIAL_SIZE = 0xe0, /* KSPECIAL_REGISTERS of amd64, KD.md §5 */
 	MACHINE_TEXT_MAX = 512,	     /* one print, prompt or path */
 	MACHINE_CPUS_MAX = 256,
+	MACHINE_FILES_MAX = 16,
 };
 
 struct machine_options {
 	const char *images;   /* folder of the guest's PE files */
 	unsigned cpus;	      /* 1 to MACHINE_CPUS_MAX */
 	unsigned modules;     /* synthetic modules beside the real ones */
+	/* PE files that are loaded, too, but not bound nor started: "FILE" or "FILE=NAME" */
+	const char *files[MACHINE_FILES_MAX];
+	unsigned file_count;
 	uint64_t seed;	      /* randomises load addresses a little */
 	bool boot;	      /* start before the drivers are loaded: load events come */
 	unsigned boot_number; /* 0 at the first start, +1 per reboot: addresses differ */
@@ -97,6 +101,12 @@ enum machine_event_type machine_run(struct machine *m, unsigned instructions,
  * the debug registers act as the contexts and special registers say.
  */
 void machine_resume(struct machine *m, bool handled, const char *answer, size_t length);
+
+/*
+ * Before machine_resume: the stopped processor goes on in KeBugCheckEx, as if it had been
+ * called where it stands, with that code and zeros. A triple fault where it has no stack.
+ */
+void machine_bugcheck(struct machine *m, uint32_t code);
 
 /* The clock interrupt of processor 0 finds a break-in at its next tick. */
 void machine_break_in(struct machine *m);

@@ -11,6 +11,7 @@ enum {
 	SERVICE_LOAD = 3,
 	SERVICE_UNLOAD = 4,
 	SERVICE_COMMAND = 5,
+	MANUALLY_INITIATED_CRASH = 0xe2, /* neither print nor first stop: kd.md §2 */
 };
 
 /* The ring of what was printed; KDBG names its four variables. */
@@ -216,11 +217,13 @@ void KeBugCheckEx(ULONG Code, ULONG64 P1, ULONG64 P2, ULONG64 P3, ULONG64 P4)
 	KiBugCheckData[2] = P2;
 	KiBugCheckData[3] = P3;
 	KiBugCheckData[4] = P4;
-	DbgPrint("\n*** Fatal System Error: 0x%08x\n"
-		 "                       (0x%p,0x%p,0x%p,0x%p)\n\n",
-		 Code, P1, P2, P3, P4);
-	KiPrintDriver(P2);
-	KiBugCheckDebugBreak(3);
+	if (Code != MANUALLY_INITIATED_CRASH) {
+		DbgPrint("\n*** Fatal System Error: 0x%08x\n"
+			 "                       (0x%p,0x%p,0x%p,0x%p)\n\n",
+			 Code, P1, P2, P3, P4);
+		KiPrintDriver(P2);
+		KiBugCheckDebugBreak(3);
+	}
 	KiBugCheckDebugBreak(4);
 	for (;;)
 		HalReturnToFirmware();

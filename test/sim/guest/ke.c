@@ -75,6 +75,8 @@ NOINLINE void KiIdleLoop(ULONG64 Processor)
 __attribute__((noreturn)) void KiDispatchException(ULONG Code, ULONG64 Address,
 						   ULONG64 P1, ULONG64 P2)
 {
+	if (Address == 0) /* not an exception: the debugger wants this bugcheck */
+		KeBugCheckEx(Code, 0, 0, 0, 0);
 	KeBugCheckEx(0x1e, (ULONG64)(long long)(LONG)Code, Address, P1, P2);
 }
 

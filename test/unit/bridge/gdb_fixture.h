@@ -13,7 +13,7 @@ struct gdb_fixture {
 	struct gdb gdb;
 	struct rsp *rsp;
 	struct target_resume resumed;
-	unsigned resumes, reboots;
+	unsigned resumes, reboots, crashes;
 	char answer[0x10000]; /* the last packet that is no console text */
 	char text[0x4000];    /* console text of the last request */
 };
@@ -58,6 +58,13 @@ static inline enum kd_result fixture_reboot(void *context)
 	return KD_DONE;
 }
 
+static inline enum kd_result fixture_crash(void *context)
+{
+	struct gdb_fixture *f = context;
+	f->crashes++;
+	return KD_DONE;
+}
+
 static inline struct rsp *fixture_client(void *context)
 {
 	return ((struct gdb_fixture *)context)->rsp;
@@ -71,6 +78,7 @@ static const struct gdb_owner fixture_owner = {
 	.resume = fixture_resume,
 	.interrupt = fixture_attached,
 	.reboot = fixture_reboot,
+	.crash = fixture_crash,
 	.client = fixture_client,
 };
 

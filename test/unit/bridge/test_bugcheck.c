@@ -88,6 +88,45 @@ static void nothing_is_said_where_nothing_is_known(void **state)
 	fake_end(f);
 }
 
+static void the_last_one_outlives_its_stop_and_a_reboot(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	struct target_bugcheck b;
+	assert_false(target_last_bugcheck(f->t, &b));
+	fake_print(f, KD_PRINT, "*** Fatal System Error: 0xd1\n(0x1,0x2,0x3,0x4)\n");
+	fake_print(f, KD_PRINT, "Driver at fault: \n***  x.sys - Address 5");
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	assert_true(target_last_bugcheck(f->t, &b));
+	fake_do_resume(f, TARGET_CONTINUE, 0);
+	bugcheck_on_session_end(f->t, true);
+	f->t->stop.fatal_length = 0;
+	assert_true(target_last_bugcheck(f->t, &b));
+	assert_int_equal(b.code, 0xd1);
+	assert_int_equal(b.parameters[3], 4);
+	assert_string_equal(b.driver, "x.sys");
+	assert_true(b.earlier_boot);
+	fake_end(f);
+}
+
+/* Nobody asked, nothing stopped: it was printed, and the target rebooted. */
+static void one_that_was_only_printed_is_remembered(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	struct target_bugcheck b;
+	fake_print(f, KD_PRINT, "*** Fatal System Error: 0x50\n(0x1,0x2,0x3,0x4)\n");
+	fake_spin_until(f, &f->prints, 1);
+	bugcheck_on_session_end(f->t, false); /* silent first, then anew */
+	f->t->stop.fatal_length = 0;
+	bugcheck_on_session_end(f->t, true);
+	assert_true(target_last_bugcheck(f->t, &b));
+	assert_int_equal(b.code, 0x50);
+	assert_true(b.earlier_boot);
+	fake_end(f);
+}
+
 /* A flood behind the marker, and no end to it. */
 static void what_is_kept_of_the_print_is_bounded(void **state)
 {
@@ -111,6 +150,8 @@ int main(void)
 		cmocka_unit_test(the_kernels_own_words_come_first),
 		cmocka_unit_test(a_print_will_do_where_they_cannot_be_read),
 		cmocka_unit_test(nothing_is_said_where_nothing_is_known),
+		cmocka_unit_test(the_last_one_outlives_its_stop_and_a_reboot),
+		cmocka_unit_test(one_that_was_only_printed_is_remembered),
 		cmocka_unit_test(what_is_kept_of_the_print_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

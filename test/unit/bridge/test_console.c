@@ -165,6 +165,84 @@ static void more_than_the_ring_holds_keeps_the_end(void **state)
 	free(c);
 }
 
+struct seen {
+	char text[2048];
+	size_t lines;
+};
+
+static void see(void *context, const char *text, size_t length)
+{
+	struct seen *seen = context;
+
+	seen->lines++;
+	(void)snprintf(seen->text + strlen(seen->text),
+		       sizeof(seen->text) - strlen(seen->text), "%.*s|", (int)length,
+		       text);
+}
+
+static const char *last(const struct console *c, size_t lines, struct seen *seen)
+{
+	size_t calls;
+
+	*seen = (struct seen){ .lines = 0 };
+	calls = console_lines(c, lines, see, seen);
+	assert_int_equal(calls, seen->lines);
+	return seen->text;
+}
+
+static void the_last_lines_can_be_read_again(void **state)
+{
+	struct console *c = calloc(1, sizeof(*c));
+	struct seen seen;
+
+	(void)state;
+	assert_string_equal(last(c, 5, &seen), "");
+	console_say(c, "one\ntwo\n\nfour");
+	assert_string_equal(last(c, 1, &seen), "four|");
+	assert_string_equal(last(c, 2, &seen), "|four|");
+	assert_string_equal(last(c, 9, &seen), "one|two||four|");
+	assert_string_equal(last(c, 0, &seen), "");
+	console_say(c, "\n");
+	assert_string_equal(last(c, 1, &seen), "four|");
+	assert_string_equal(last(c, 3, &seen), "two||four|");
+	free(c);
+}
+
+static void long_lines_come_in_pieces_also_over_the_end_of_the_ring(void **state)
+{
+	struct console *c = calloc(1, sizeof(*c));
+	struct seen seen;
+
+	(void)state;
+	for (size_t i = 0; i < CONSOLE_SIZE - 300; i++)
+		console_put(c, "x", 1);
+	console_say(c, "\n");
+	for (size_t i = 0; i < CONSOLE_LINE_MAX + 88; i++)
+		console_put(c, "y", 1);
+	console_say(c, "\n");
+	last(c, 1, &seen);
+	assert_int_equal(seen.lines, 2);
+	assert_int_equal(strspn(seen.text, "y"), CONSOLE_LINE_MAX);
+	assert_int_equal(strlen(seen.text), CONSOLE_LINE_MAX + 88 + 2);
+	free(c);
+}
+
+static void nothing_steers_the_terminal(void **state)
+{
+	char out[16];
+
+	(void)state;
+	console_harmless(out, sizeof(out), "a\tb\x1b[1m\x7f\r", 9);
+	assert_string_equal(out, "a\tb?[1m?");
+	/* UTF-8 stays, C1 control characters and what is no UTF-8 do not */
+	console_harmless(out, sizeof(out), "\xc3\xa4\xc2\x9b\xff\xe2\x82", 7);
+	assert_string_equal(out, "\xc3\xa4?????");
+	console_harmless(out, 4, "abcdef", 6);
+	assert_string_equal(out, "abc");
+	console_harmless(out, 3, "a\xc3\xa4", 3); /* no half of a character */
+	assert_string_equal(out, "a");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +251,9 @@ int main(void)
 		cmocka_unit_test(the_oldest_goes_first_and_that_is_said),
 		cmocka_unit_test(what_goes_through_equals_what_went_in),
 		cmocka_unit_test(more_than_the_ring_holds_keeps_the_end),
+		cmocka_unit_test(the_last_lines_can_be_read_again),
+		cmocka_unit_test(long_lines_come_in_pieces_also_over_the_end_of_the_ring),
+		cmocka_unit_test(nothing_steers_the_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

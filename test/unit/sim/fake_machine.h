@@ -41,6 +41,7 @@ struct machine {
 	char answer[MACHINE_TEXT_MAX];
 	size_t answer_length;
 	unsigned break_ins;
+	uint32_t bugcheck;
 	char action[64];
 	struct machine_event next; /* what machine_run raises */
 };
@@ -126,6 +127,10 @@ void machine_resume(struct machine *m, bool handled, const char *answer, size_t 
 	m->answer_length = length;
 	if (length > 0)
 		memcpy(m->answer, answer, length);
+}
+void machine_bugcheck(struct machine *m, uint32_t code)
+{
+	m->bugcheck = code;
 }
 void machine_break_in(struct machine *m)
 {
