@@ -73,7 +73,6 @@ static bool on_await_stop(void *context, bool attach)
 	return true;
 }
 
-/* What the client saw was not the target: it is shown the real stop first. */
 /* A question that came while the client could not be shown it. */
 static enum rsp_result show_question(struct session *s)
 {
@@ -92,6 +91,7 @@ static enum rsp_result run_on(struct session *s)
 	return RSP_OK;
 }
 
+/* What the client saw was not the target: it is shown the real stop first. */
 static enum rsp_result await_target(struct session *s)
 {
 	session_become(s, SESSION_AWAITING);
@@ -113,7 +113,6 @@ static bool is_to_be_told(struct session *s, const struct target_resume *resume)
 	       (gdb_libraries_due(&s->gdb) && !resume->not_handled && !resume->alone);
 }
 
-static enum rsp_result on_resume(void *context, const struct target_resume *resume)
 /* The client was shown no stop of the target, or one that is over. */
 static enum rsp_result resume_placeholder(struct session *s,
 					  const struct target_resume *resume)
@@ -130,6 +129,7 @@ static enum rsp_result resume_placeholder(struct session *s,
 	return await_target(s);
 }
 
+static enum rsp_result on_resume(void *context, const struct target_resume *resume)
 {
 	struct session *s = context;
 	enum kd_result result;
@@ -198,6 +198,16 @@ static enum kd_result on_crash(void *context)
 	return KD_DONE;
 }
 
+/* gdb takes no words while it connects: they are in the log. */
+static void on_progress(void *context, size_t ready, size_t count)
+{
+	struct session *s = context;
+
+	log_event(s->log, LOG_INFO, "reading-modules",
+		  "reading modules for the client: {ready} of {count} are there",
+		  LOG_NUMBER("ready", ready), LOG_NUMBER("count", count));
+}
+
 /* Would a packet be served, were it not for what we do meanwhile? */
 static bool holds_packet_up(struct session *s)
 {
@@ -236,6 +246,7 @@ const struct gdb_owner session_gdb_owner = {
 	.reboot = on_reboot,
 	.crash = on_crash,
 	.client = on_client,
+	.progress = on_progress,
 	.hurries = on_hurries,
 };
 

@@ -26,10 +26,10 @@ static void on_connected(void *context, bool reboot)
 	if (session_waits(s))
 		console_say(&s->gdb.console, "[kdbridge: the target %s]\n",
 			    reboot ? "rebooted" : "connected");
-	if (s->reclaim)
-		log_event(s->log, LOG_INFO, "reclaim",
 	if (s->client == SESSION_RUNNING)
 		ev_timer_again(s->loop, &s->look);
+	if (s->reclaim)
+		log_event(s->log, LOG_INFO, "reclaim",
 			  "stopping the target once, to remove what an earlier debugger "
 			  "may have left in it");
 	f = session_facts(s);
@@ -48,10 +48,10 @@ static void on_lost(void *context)
 		session_become(s, SESSION_PLACEHOLDER);
 	if (session_waits(s))
 		console_say(&s->gdb.console, "[kdbridge: the target is silent]\n");
-}
-
 	ev_timer_stop(s->loop, &s->look);
 	s->gdb.asked = s->passing = false;
+}
+
 static void resume_unattended(struct session *s, bool not_handled)
 {
 	const struct target_stop *stop = target_stopped(s->target);
@@ -78,19 +78,21 @@ static void on_stopped(void *context, const struct target_stop *stop)
 	enum policy_action action;
 	bool holds;
 
+	ev_timer_stop(s->loop, &s->look);
 	f.kind = stop->kind;
 	action = policy_on_stop(&f);
-	ev_timer_stop(s->loop, &s->look);
-	holds = action == POLICY_HOLD || action == POLICY_CLEAN_AND_HOLD;
-	log_event(s->log, holds ? LOG_INFO : LOG_DEBUG, "target-stopped",
 	/* the byte on its way stops the target all the same */
 	s->passing = s->passing && stop->kind == TARGET_STOP_LOAD;
+	holds = action == POLICY_HOLD || action == POLICY_CLEAN_AND_HOLD;
+	log_event(s->log, holds ? LOG_INFO : LOG_DEBUG, "target-stopped",
 		  "the target stopped: {text}", LOG_TEXT("text", stop->text),
 		  LOG_NUMBER("cpu", stop->processor), LOG_HEX("pc", stop->pc));
 	if (action != POLICY_CONTINUE && action != POLICY_PASS_ON &&
 	    action != POLICY_LIBRARIES &&
 	    (stop->kind == TARGET_STOP_BREAK_IN || stop->kind == TARGET_STOP_LOAD))
 		s->break_due = false;
+	if (stop->kind == TARGET_STOP_LOAD && action != POLICY_REPORT && session_waits(s))
+		console_say(&s->gdb.console, "%s\n", stop->text);
 	switch (action) {
 	case POLICY_HOLD:
 		break;
@@ -135,33 +137,17 @@ static void on_prompt(void *context, const char *text, size_t length)
 {
 	struct session *s = context;
 
+	s->gdb.asked = false;
 	console_put(&s->gdb.console, text, length);
 	console_put(&s->gdb.log, text, length);
 	if (s->client == SESSION_NOBODY || s->hurry) {
 		target_answer_prompt(s->target, "", 0);
-	s->gdb.asked = false;
 		return;
 	}
 	console_say(&s->gdb.console, "\n[kdbridge: the target asks; answer with "
 				     "\"monitor reply TEXT\", then \"continue\"]\n");
 	if (session_waits(s))
 		s->placeholder_due = GDB_SIGTRAP;
-}
-
-static void on_notice(void *context, enum kdnet_notice notice, const char *text)
-{
-	static const char *const names[KDNET_NOTICES + 1] = {
-		[KDNET_NOTICE_WRONG_KEY] = "wrong-key",
-		[KDNET_NOTICE_STRANGER] = "stranger",
-		[KDNET_NOTICE_LINK_LOCAL] = "link-local",
-		[KDNET_NOTICE_NEW_VERSION] = "new-version",
-		[KDNET_NOTICE_REPLAY] = "replay",
-		[KDNET_NOTICE_NOT_KDNET] = "not-kdnet",
-		[KDNET_NOTICES] = "target-notice",
-	};
-	struct session *s = context;
-
-	log_event(s->log, LOG_WARN, names[notice], "{text}", LOG_TEXT("text", text));
 }
 
 const struct target_events session_target_events = {

@@ -276,16 +276,13 @@ class Gdb:
         """Ctrl-C."""
         os.kill(self.process.pid, signal.SIGINT)
 
-    def interrupt_until_it_stops(self, deadline_s=DEADLINE_S):
-        """Ctrl-C as a user does it: gdb 13 forgets one that comes while it reads libraries."""
-        end = time.monotonic() + deadline_s
-        while True:
-            self.interrupt()
-            try:
-                return self.finish(3)
-            except Failure:
-                if time.monotonic() > end:
-                    raise
+    def interrupt_at(self, sim, word="settled"):
+        """Ctrl-C once gdb has seen a print: one that comes while it reads libraries is lost
+        on gdb 13, and a second one makes it give up."""
+        sim.act(f"print {word}\\n")
+        self.read_until(rf"{word}\n")
+        self.interrupt()
+        return self.finish()
 
     def kill(self):
         self.process.kill()

@@ -253,7 +253,7 @@ def check_a_reboot_in_continue(lab, program):
     sim.wait_state("running")
     sim.ask("reboot")
     gdb.read_until("the target rebooted")
-    text = gdb.interrupt_until_it_stops()
+    text = gdb.interrupt_at(sim)
     expect("SIGINT" in text, f"Ctrl-C at any time: {text}")
     expect_in_step(sim, gdb)
     expect(libraries(gdb) != before, "at other addresses")

@@ -5,6 +5,16 @@ from harness import expect, wait_for
 from test_gdb_session import also_with_loss
 
 
+def with_each_boot(check):
+    """One test on a machine that is up for long, one from before its drivers are loaded."""
+    def make(loss, *arguments):
+        def test(lab):
+            check(lab, *arguments)
+        return also_with_loss(test) if loss else test
+    name = check.__name__.replace("check_", "test_", 1)
+    return {name: make(True), f"{name}_while_it_boots": make(False, "--boot")}
+
+
 def stop_after(sim, gdb, action):
     gdb.send("continue")
     sim.wait_state("running")
@@ -23,9 +33,8 @@ def expect_before_the_stop(text, words, signal):
     expect(-1 < said < told, f"{words!r} before {signal!r}: {text}")
 
 
-@also_with_loss
-def test_an_exception_is_told_with_name_address_parameters_and_chance(lab):
-    sim, bridge, gdb = lab.attached()
+def check_an_exception_is_told_with_name_address_parameters_and_chance(lab, *how):
+    sim, bridge, gdb = lab.attached(*how)
     text = stop_after(sim, gdb, "fault 0x1234")
     pc = gdb.value("$pc")
     expect_before_the_stop(text, f"Exception c0000005 STATUS_ACCESS_VIOLATION at {pc:016x} "
@@ -34,15 +43,21 @@ def test_an_exception_is_told_with_name_address_parameters_and_chance(lab):
     over(bridge, gdb)
 
 
-def test_a_division_by_zero_is_a_floating_point_signal(lab):
-    sim, bridge, gdb = lab.attached()
+globals().update(with_each_boot(check_an_exception_is_told_with_name_address_parameters_and_chance))
+
+
+def check_a_division_by_zero_is_a_floating_point_signal(lab, *how):
+    sim, bridge, gdb = lab.attached(*how)
     text = stop_after(sim, gdb, "divide")
     expect_before_the_stop(text, "Exception c0000094 STATUS_INTEGER_DIVIDE_BY_ZERO", "SIGFPE")
     over(bridge, gdb)
 
 
-def test_an_assertion_is_an_abort_and_is_passed(lab):
-    sim, bridge, gdb = lab.attached()
+globals().update(with_each_boot(check_a_division_by_zero_is_a_floating_point_signal))
+
+
+def check_an_assertion_is_an_abort_and_is_passed(lab, *how):
+    sim, bridge, gdb = lab.attached(*how)
     for _ in range(2):
         text = stop_after(sim, gdb, "assert")
         expect_before_the_stop(text, "c0000420 STATUS_ASSERTION_FAILURE", "SIGABRT")
@@ -50,14 +65,19 @@ def test_an_assertion_is_an_abort_and_is_passed(lab):
     over(bridge, gdb)
 
 
-@also_with_loss
-def test_a_bugcheck_is_told_with_name_parameters_and_driver(lab):
-    sim, bridge, gdb = lab.attached()
+globals().update(with_each_boot(check_an_assertion_is_an_abort_and_is_passed))
+
+
+def check_a_bugcheck_is_told_with_name_parameters_and_driver(lab, *how):
+    sim, bridge, gdb = lab.attached(*how)
     text = stop_after(sim, gdb, "bugcheck 0xd1")
     expect_before_the_stop(
         text, "Bugcheck 000000d1 DRIVER_IRQL_NOT_LESS_OR_EQUAL (0000000000000001, "
         "0000000000000002, 0000000000000003, 0000000000000004)", "SIGABRT")
     over(bridge, gdb)
+
+
+globals().update(with_each_boot(check_a_bugcheck_is_told_with_name_parameters_and_driver))
 
 
 @also_with_loss
@@ -79,9 +99,8 @@ def test_c_passes_an_exception_on_to_the_bugcheck_that_names_its_driver(lab):
     over(bridge, gdb)
 
 
-@also_with_loss
-def test_plain_c_handles_an_exception_after_a_repair(lab):
-    sim, _, gdb = lab.attached()
+def check_plain_c_handles_an_exception_after_a_repair(lab, *how):
+    sim, _, gdb = lab.attached(*how)
     stop_after(sim, gdb, "divide")
     text = gdb.run("x/i $pc")
     expect("div" in text, f"at the division: {text}")
@@ -97,9 +116,11 @@ def test_plain_c_handles_an_exception_after_a_repair(lab):
     sim.assert_clean()
 
 
-@also_with_loss
-def test_monitor_exception_decides_which_chance_is_shown(lab):
-    sim, bridge, gdb = lab.attached()
+globals().update(with_each_boot(check_plain_c_handles_an_exception_after_a_repair))
+
+
+def check_monitor_exception_decides_which_chance_is_shown(lab, *how):
+    sim, bridge, gdb = lab.attached(*how)
     text = gdb.run("monitor exception first on")
     expect("from now on" in text, f"NtGlobalFlag is found by its export: {text}")
     text = stop_after(sim, gdb, "fault 0x10")
@@ -109,9 +130,11 @@ def test_monitor_exception_decides_which_chance_is_shown(lab):
     over(bridge, gdb)
 
 
-@also_with_loss
-def test_monitor_exception_leaves_first_chances_to_windows(lab):
-    sim, bridge, gdb = lab.attached()
+globals().update(with_each_boot(check_monitor_exception_decides_which_chance_is_shown))
+
+
+def check_monitor_exception_leaves_first_chances_to_windows(lab, *how):
+    sim, bridge, gdb = lab.attached(*how)
     gdb.run("monitor exception first on")
     gdb.run("monitor exception ACCESS_VIOLATION second")
     expect("c0000005 STATUS_ACCESS_VIOLATION: shown at the second chance only"
@@ -121,12 +144,18 @@ def test_monitor_exception_leaves_first_chances_to_windows(lab):
     over(bridge, gdb)
 
 
-def test_monitor_exception_pass_ends_in_the_bugcheck(lab):
-    sim, bridge, gdb = lab.attached()
+globals().update(with_each_boot(check_monitor_exception_leaves_first_chances_to_windows))
+
+
+def check_monitor_exception_pass_ends_in_the_bugcheck(lab, *how):
+    sim, bridge, gdb = lab.attached(*how)
     gdb.run("monitor exception all pass")
     text = stop_after(sim, gdb, "fault 0x10")
     expect("SIGABRT" in text and "SIGSEGV" not in text, f"straight to it: {text}")
     over(bridge, gdb)
+
+
+globals().update(with_each_boot(check_monitor_exception_pass_ends_in_the_bugcheck))
 
 
 @also_with_loss
@@ -140,3 +169,42 @@ def test_the_first_chance_flag_does_not_outlive_the_session(lab):
     gdb.kill()
     wait_for("the flag to be as it was", lambda: sim.ask(f"peek {flag:#x} 4") == "00000000")
     sim.assert_clean()
+
+
+def check_loads_and_unloads_are_told(lab, *how):
+    sim, _, gdb = lab.attached(*how)
+    gdb.send("continue")
+    sim.wait_state("running")
+    for action, word in (("unload", "Unloads"), ("load", "Loaded")):
+        sim.act(f"{action} probe")
+        gdb.read_until(rf"{word} \\SystemRoot\\System32\\drivers\\probe\.sys at [0-9a-f]{{16}}, "
+                       r"size [0-9a-f]+\n")
+    gdb.interrupt_at(sim)
+    gdb.run("catch load probe")
+    gdb.send("continue")
+    sim.wait_state("running")
+    sim.act("unload probe")
+    sim.act("load probe")
+    expect_before_the_stop(gdb.finish(), "Loaded \\SystemRoot", "Catchpoint")
+    gdb.run("delete")
+    gdb.run("detach")
+    sim.assert_clean()
+
+
+globals().update(with_each_boot(check_loads_and_unloads_are_told))
+
+
+def check_a_reboot_is_told(lab, *how):
+    sim, _, gdb = lab.attached(*how)
+    gdb.send("continue")
+    sim.wait_state("running")
+    sim.ask("reboot")
+    text = gdb.read_until("the target rebooted")
+    expect("The target is about to reboot or to leave" in text, f"its last words: {text}")
+    text = gdb.interrupt_at(sim)
+    expect("SIGINT" in text, f"and it is there: {text}")
+    gdb.run("detach")
+    sim.assert_clean()
+
+
+globals().update(with_each_boot(check_a_reboot_is_told))
