@@ -150,6 +150,22 @@ static void on_prompt(void *context, const char *text, size_t length)
 		s->placeholder_due = GDB_SIGTRAP;
 }
 
+static void on_notice(void *context, enum kdnet_notice notice, const char *text)
+{
+	static const char *const names[KDNET_NOTICES + 1] = {
+		[KDNET_NOTICE_WRONG_KEY] = "wrong-key",
+		[KDNET_NOTICE_STRANGER] = "stranger",
+		[KDNET_NOTICE_LINK_LOCAL] = "link-local",
+		[KDNET_NOTICE_NEW_VERSION] = "new-version",
+		[KDNET_NOTICE_REPLAY] = "replay",
+		[KDNET_NOTICE_NOT_KDNET] = "not-kdnet",
+		[KDNET_NOTICES] = "target-notice",
+	};
+	struct session *s = context;
+
+	log_event(s->log, LOG_WARN, names[notice], "{text}", LOG_TEXT("text", text));
+}
+
 const struct target_events session_target_events = {
 	.connected = on_connected,
 	.lost = on_lost,
