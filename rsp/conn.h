@@ -49,6 +49,7 @@ struct rsp_lldb {
 	bool threads_in_stop; /* stop replies list all threads */
 	bool error_strings;   /* E01 is followed by a sentence */
 	bool host_asked;
+	bool plants; /* it had breakpoints: from now on it wants all PCs at each stop */
 };
 
 struct rsp {

@@ -76,6 +76,37 @@ static void add_stop_infos(struct rsp *r, const struct rsp_stop *stop, size_t co
 	reply_char(r, ';');
 }
 
+static bool number_of(struct rsp *r, int thread, unsigned number, uint64_t *out)
+{
+	size_t size = register_size(&r->description->registers[number]);
+	uint8_t value[RSP_REGISTER_MAX];
+	if (!register_value(r, thread, number, value))
+		return false;
+	*out = 0;
+	for (size_t i = 0; i < size && i < sizeof(*out); i++)
+		*out |= (uint64_t)value[i] << 8 * i;
+	return true;
+}
+
+/* With breakpoints lldb asks for each that is not told; all or none are taken. */
+static void add_pcs(struct rsp *r, size_t count)
+{
+	const struct rsp_description *d = conn_description(r);
+	size_t before = r->reply_length;
+	reply_string(r, "thread-pcs:");
+	for (size_t i = 0; i < count; i++) {
+		uint64_t pc;
+		if (!d || !number_of(r, r->threads[i].id, d->pc, &pc)) {
+			r->reply_length = before;
+			return;
+		}
+		if (i > 0)
+			reply_char(r, ',');
+		reply_number(r, pc, 1);
+	}
+	reply_char(r, ';');
+}
+
 void lldb_add_threads(struct rsp *r, const struct rsp_stop *stop)
 {
 	size_t count;
@@ -89,6 +120,8 @@ void lldb_add_threads(struct rsp *r, const struct rsp_stop *stop)
 		reply_number(r, (uint64_t)r->threads[i].id, 1);
 	}
 	reply_char(r, ';');
+	if (r->lldb.plants && stop->reason != RSP_STOP_LIBRARY)
+		add_pcs(r, count);
 	add_stop_infos(r, stop, count);
 }
 
@@ -115,14 +148,10 @@ void lldb_add_reason(struct rsp *r, const struct rsp_stop *stop)
 size_t lldb_stack_line(struct rsp *r, int thread, uint64_t *address,
 		       uint8_t line[static LLDB_LINE])
 {
-	uint8_t sp[RSP_REGISTER_MAX];
-	const struct rsp_description *d = r->description;
+	const struct rsp_description *d = conn_description(r);
 	size_t done = 0;
-	if (!d || !r->target->read_memory || !register_value(r, thread, d->sp, sp))
+	if (!d || !r->target->read_memory || !number_of(r, thread, d->sp, address))
 		return 0;
-	*address = 0;
-	for (size_t i = 0; i < register_size(&d->registers[d->sp]) && i < 8; i++)
-		*address |= (uint64_t)sp[i] << 8 * i;
 	*address &= ~(uint64_t)(LLDB_LINE - 1);
 	if (r->target->read_memory(r->context, *address, line, LLDB_LINE, &done) !=
 		    RSP_OK ||

@@ -88,6 +88,7 @@ void on_insert(struct rsp *r, const uint8_t *arguments, size_t length)
 	if (r->target->insert)
 		result = r->target->insert(r->context, (enum rsp_breakpoint_type)p.type,
 					   p.address, p.kind, &p.conditions);
+	r->lldb.plants |= result == RSP_OK;
 	answer(r, result, p.type);
 }
 

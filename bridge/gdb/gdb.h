@@ -17,6 +17,21 @@
 
 enum { GDB_REGISTERS_MAX = 256 };
 
+/*
+ * What runs on each processor, for clients that want it with the stop. Looking takes
+ * reads: not after a step, and no longer than TITLES_US in a stop; what was told last
+ * serves for the others.
+ */
+enum { GDB_TITLE_MAX = 64, TITLES_US = 250000 };
+struct gdb_titles {
+	struct gdb_title {
+		char text[GDB_TITLE_MAX]; /* "explorer.exe pid 1234" */
+		bool fresh;		  /* of this stop */
+	} * list;
+	size_t count;
+	uint64_t deadline_us; /* 0: nothing was looked up in this stop */
+};
+
 /* What the session decides. All are there. */
 struct gdb_owner {
 	/* Is an exchange under way that no packet asked for? Packets wait meanwhile. */
@@ -60,10 +75,13 @@ struct gdb {
 	struct gdb_files files;
 	struct conditions conditions;
 
+	struct gdb_titles titles;
+
 	/* The placeholder is a question of the target's (DbgPrompt), which the user has
 	 * read: it goes on when it has its answer, with the breakpoints that are set now. */
 	bool asked;
 	int alone;		/* the thread that gdb lets run alone, 0: all run */
+	enum kd_result last;	/* of what was asked of the target, for its words */
 	uint64_t charged;	/* exchanges that were counted for a packet already */
 	bool threads_listed;	/* since the last stop */
 	bool locking_explained; /* that other processors cannot be held back */
@@ -131,6 +149,23 @@ enum rsp_result gdb_remove(void *context, enum rsp_breakpoint_type type, uint64_
 size_t gdb_threads(void *context, struct rsp_thread *out, size_t max);
 bool gdb_thread_alive(void *context, int thread);
 
+/* gdb_lldb.c */
+void gdb_host(void *context, struct rsp_host *out);
+bool gdb_stop_words(void *context, char *out, size_t size);
+bool gdb_libraries_in_stop(void *context);
+bool gdb_registers_known(void *context, int thread);
+enum rsp_result gdb_file_address(void *context, const char *path, uint64_t *address);
+const char *gdb_error_text(void *context);
+
+/* gdb_titles.c */
+void gdb_thread_title(void *context, int thread, char *out, size_t size);
+/* Those of the next stop are looked up anew. */
+void gdb_titles_expire(struct gdb *g);
+void gdb_titles_wipe(struct gdb *g);
+
+/* gdb_regions.c */
+enum rsp_result gdb_region(void *context, uint64_t address, struct rsp_region *out);
+
 /* gdb_run.c */
 enum rsp_result gdb_stop_reason(void *context, struct rsp_stop *stop);
 enum rsp_result gdb_attach(void *context, int process, struct rsp_stop *stop);
@@ -142,6 +177,8 @@ enum rsp_result gdb_document(void *context, const char *object, const char *anne
 			     char **document, size_t *length);
 /* Does the client follow the list of modules, and has not heard of a change? */
 bool gdb_libraries_due(const struct gdb *g);
+/* The same, and it must hear of that in a stop of its own. */
+bool gdb_libraries_come_first(const struct gdb *g);
 /* It is told now that there is one. */
 void gdb_libraries_told(struct gdb *g);
 void gdb_libraries_forget(struct gdb *g);

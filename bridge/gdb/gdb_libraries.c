@@ -137,10 +137,46 @@ static const struct library *conflicting(const struct gdb_libraries *l,
 }
 
 /*
- * What is to be told now; *left_out: something must wait for the next list. A user who
- * looks at the list sees nothing vanish from it: a module whose image is ready now stays
- * what it was until the next resume.
+ * As gdb is told. False: it must wait for the next list. A user who looks at the list sees
+ * nothing vanish from it: a module whose image is ready now stays what it was until the
+ * next resume.
  */
+static bool list_served(const struct gdb_libraries *l, const struct image_entry *entry,
+			struct library *list, size_t *count)
+{
+	struct library *library = &list[*count];
+	const struct library *known;
+
+	*library = library_of(entry);
+	make_unique(library, list, *count);
+	known = conflicting(l, library);
+	if (known && !l->announced && known->serial == library->serial)
+		*library = *known;
+	else if (known)
+		return false;
+	if (library->image)
+		served_image_keep(library->image);
+	(*count)++;
+	return !known;
+}
+
+/* As a client is told that opens files itself: those that are there, each once. */
+static void list_file(const struct image_entry *entry, struct library *list,
+		      size_t *count)
+{
+	struct library *library = &list[*count];
+
+	if (!entry->file || strlen(entry->file) >= sizeof(library->name))
+		return;
+	*library = (struct library){ .serial = entry->module.serial,
+				     .address = entry->module.base,
+				     .hash = hash_of(entry->file) };
+	strcpy(library->name, entry->file);
+	if (!find(list, *count, library->name, library->hash))
+		(*count)++;
+}
+
+/* What is to be told now; *left_out: something must wait for the next list. */
 static struct library *make_list(struct gdb *g, size_t *count, bool *left_out)
 {
 	const struct images *images = &g->images;
@@ -148,23 +184,13 @@ static struct library *make_list(struct gdb *g, size_t *count, bool *left_out)
 
 	*count = 0;
 	*left_out = false;
-	if (!list)
-		return NULL;
-	for (size_t i = 0; i < images->count; i++) {
-		struct library *library = &list[*count];
-		const struct library *known;
+	for (size_t i = 0; list && i < images->count; i++) {
+		const struct image_entry *entry = &images->list[i];
 
-		*library = library_of(&images->list[i]);
-		make_unique(library, list, *count);
-		known = conflicting(&g->libraries, library);
-		*left_out = *left_out || known;
-		if (known && !g->libraries.announced && known->serial == library->serial)
-			*library = *known;
-		else if (known)
-			continue;
-		if (library->image)
-			served_image_keep(library->image);
-		(*count)++;
+		if (g->client->opens_images_itself)
+			list_file(entry, list, count);
+		else if (!list_served(&g->libraries, entry, list, count))
+			*left_out = true;
 	}
 	return list;
 }
@@ -181,6 +207,7 @@ static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
 	size_t count;
 	bool left_out;
 
+	images_serve(&g->images, g->client->images);
 	images_sync(&g->images);
 	images_build(&g->images, (uint64_t)g->image_wait_s * SECOND, false);
 	list = make_list(g, &count, &left_out);
@@ -197,8 +224,8 @@ static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
 	for (size_t i = 0; i < count; i++) {
 		rsp_xml_markup(x, "<library");
 		rsp_xml_attribute(x, "name", list[i].name);
-		rsp_xml_markup(x, "><segment address=\"%#" PRIx64 "\"/></library>\n",
-			       list[i].address);
+		rsp_xml_markup(x, "><%s address=\"%#" PRIx64 "\"/></library>\n",
+			       g->client->address_element, list[i].address);
 	}
 	rsp_xml_markup(x, "</library-list>\n");
 	gdb_charge(g);
@@ -215,6 +242,11 @@ bool gdb_libraries_due(const struct gdb *g)
 	const struct gdb_libraries *l = &g->libraries;
 
 	return l->followed && gdb_is_live(g) && (l->again || l->told != version_of(g));
+}
+
+bool gdb_libraries_come_first(const struct gdb *g)
+{
+	return !g->client->libraries_in_any_stop && gdb_libraries_due(g);
 }
 
 bool gdb_builds_ahead(struct gdb *g)

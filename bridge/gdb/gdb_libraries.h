@@ -17,11 +17,12 @@
 enum { LIBRARY_NAME_MAX = MODULE_PATH_MAX + 24 };
 
 struct library {
-	char name[LIBRARY_NAME_MAX]; /* "/SystemRoot/system32/hal.dll" */
-	uint32_t hash;		     /* of the name */
-	uint64_t serial;	     /* of the module */
-	uint64_t address;	     /* of the first section */
-	struct served_image *image;  /* NULL: served as the empty one */
+	/* "/SystemRoot/system32/hal.dll", or this host's own file */
+	char name[LIBRARY_NAME_MAX];
+	uint32_t hash;		    /* of the name */
+	uint64_t serial;	    /* of the module */
+	uint64_t address;	    /* of the first section, or the base: client.h */
+	struct served_image *image; /* NULL: served as the empty one */
 };
 
 struct gdb_libraries {

@@ -5,6 +5,7 @@
 static enum rsp_result finish(struct gdb *g, enum kd_result result, size_t done)
 {
 	gdb_charge(g);
+	g->last = result;
 	return result == KD_DONE || done > 0 ? RSP_OK : RSP_ERROR;
 }
 

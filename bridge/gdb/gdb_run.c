@@ -49,7 +49,8 @@ void gdb_report_libraries(struct gdb *g)
 {
 	const struct target_stop *at = target_stopped(g->target);
 	struct rsp *r = g->owner->client(g->owner_context);
-	struct rsp_stop stop = { .reason = RSP_STOP_LIBRARY, .signal = GDB_SIGTRAP };
+	struct rsp_stop stop = { .reason = RSP_STOP_LIBRARY,
+				 .signal = g->client->libraries_signal };
 
 	if (!at || !r)
 		return;
@@ -74,15 +75,18 @@ void gdb_report_placeholder(struct gdb *g, int signal)
 
 static enum rsp_result present_stop(struct gdb *g, bool attach, struct rsp_stop *stop)
 {
-	bool there = g->owner->await_stop(g->owner_context, attach);
-	const struct target_stop *at = target_stopped(g->target);
 	struct rsp *r = g->owner->client(g->owner_context);
+	const struct target_stop *at;
+	bool there;
 
+	g->client = client_kind(r);
+	there = g->owner->await_stop(g->owner_context, attach);
+	at = target_stopped(g->target);
 	gdb_charge(g);
 	if (there && at) {
 		*stop = gdb_stop_of(at, g->client);
 		/* gdb takes no text here: it is shown at the next resume or command. */
-		if (gdb_stop_tells(at))
+		if (gdb_stop_tells(at) && !g->client->shows_stop_words)
 			console_say(&g->console, "[kdbridge: it had stopped: %s]\n",
 				    at->text);
 		return RSP_OK;
@@ -143,6 +147,7 @@ enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume)
 	forget_place(g);
 	if (resume->has_address && stop && move_pc(g, &plan, resume->address) != KD_DONE)
 		return RSP_ERROR;
+	gdb_titles_expire(g);
 	g->alone = plan.alone ? (int)plan.processor + 1 : 0;
 	result = g->owner->resume(g->owner_context, &plan);
 	gdb_charge(g);

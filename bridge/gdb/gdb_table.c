@@ -36,6 +36,7 @@ static void forget_session(struct gdb *g)
 void gdb_wipe(struct gdb *g)
 {
 	forget_session(g);
+	gdb_titles_wipe(g);
 	images_wipe(&g->images);
 }
 
@@ -72,6 +73,7 @@ void gdb_charge(struct gdb *g)
 enum rsp_result gdb_result(struct gdb *g, enum kd_result result)
 {
 	gdb_charge(g);
+	g->last = result;
 	return result == KD_DONE ? RSP_OK : RSP_ERROR;
 }
 
@@ -126,5 +128,13 @@ const struct rsp_target gdb_table = {
 	.command = gdb_command,
 	.document = gdb_document,
 	.documents = gdb_documents,
+	.host = gdb_host,
+	.stop_words = gdb_stop_words,
+	.libraries_due = gdb_libraries_in_stop,
+	.thread_title = gdb_thread_title,
+	.registers_known = gdb_registers_known,
+	.region = gdb_region,
+	.file_address = gdb_file_address,
+	.error_text = gdb_error_text,
 	.packets = gdb_packets,
 };

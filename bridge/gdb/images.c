@@ -17,6 +17,7 @@ enum {
 	QUESTION = 1024,
 	/* Code that is read for the epilogues of one module. */
 	CODE_MAX = 1 << 20,
+	IMAGE_FILE_MAX = 4096, /* a path, with its NUL */
 	STACK_LOOKED_AT = 2048,
 };
 
@@ -46,7 +47,27 @@ const char *images_open(struct images *images, const char *cache, const char *pa
 static void wipe_entry(struct image_entry *entry)
 {
 	served_image_free(entry->image);
+	free(entry->file);
 	image_memory_free(entry->memory);
+}
+
+void images_serve(struct images *images, enum image_client client)
+{
+	if (images->client == client)
+		return;
+	images->client = client;
+	images->version++;
+	for (size_t i = 0; i < images->count; i++) {
+		struct image_entry *entry = &images->list[i];
+
+		served_image_free(entry->image);
+		free(entry->file);
+		entry->image = NULL;
+		entry->file = NULL;
+		entry->looked_up = entry->had_time = false;
+		if (entry->state == IMAGE_READY)
+			entry->state = IMAGE_WAITING;
+	}
 }
 
 void images_wipe(struct images *images)
@@ -81,6 +102,7 @@ static void take_module(struct image_entry *to, struct image_entry *known,
 		*to = *known;
 		/* what it holds has moved */
 		known->image = NULL;
+		known->file = NULL;
 		known->memory = NULL;
 		known->module.serial = 0;
 		/* a header told more than an event does */
@@ -186,30 +208,55 @@ static struct image_key key_of(const struct image_entry *entry)
 	};
 }
 
-static void become_ready(struct images *images, struct image_entry *entry,
-			 struct served_image *image)
+static void become_ready(struct images *images, struct image_entry *entry)
 {
-	entry->image = image;
 	entry->state = IMAGE_READY;
 	image_memory_free(entry->memory);
 	entry->memory = NULL;
 	images->version++;
 }
 
-static void keep_on_disk(struct images *images, const struct image_entry *entry)
+/* lldb opens the file itself. */
+static bool take_file(struct images *images, struct image_entry *entry,
+		      const struct image_key *key)
 {
-	const struct image_key key = key_of(entry);
+	char path[IMAGE_FILE_MAX];
 
-	if (images->cache)
-		(void)image_cache_store(images->cache, &key, IMAGE_FOR_GDB, entry->image);
+	if (!image_cache_file(images->cache, key, IMAGE_FOR_LLDB, path, sizeof(path)))
+		return false;
+	entry->file = strdup(path);
+	if (!entry->file)
+		return false;
+	become_ready(images, entry);
+	return true;
 }
 
-static struct image_request request_of(const struct image_entry *entry, size_t code_max)
+/* Takes over the image that was just built; `fresh`: it is worth keeping. */
+static void take_built(struct images *images, struct image_entry *entry,
+		       struct served_image *image, bool fresh)
+{
+	const struct image_key key = key_of(entry);
+	bool file = images->client == IMAGE_FOR_LLDB;
+	bool kept = (fresh || file) && images->cache &&
+		    image_cache_store(images->cache, &key, images->client, image);
+
+	if (!file) {
+		entry->image = image;
+		become_ready(images, entry);
+		return;
+	}
+	served_image_free(image);
+	if (!kept || !take_file(images, entry, &key))
+		entry->state = IMAGE_UNSERVABLE;
+}
+
+static struct image_request request_of(const struct images *images,
+				       const struct image_entry *entry, size_t code_max)
 {
 	return (struct image_request){
 		.name = entry->module.name,
 		.base = entry->module.base,
-		.client = IMAGE_FOR_GDB,
+		.client = images->client,
 		.code_max = code_max,
 	};
 }
@@ -218,18 +265,24 @@ static bool take_kept(struct images *images, struct image_entry *entry,
 		      const struct image_key *key)
 {
 	struct served_image *image =
-		images->cache ? image_cache_load(images->cache, key, IMAGE_FOR_GDB)
+		images->cache ? image_cache_load(images->cache, key, images->client)
 			      : NULL;
 
-	if (image)
-		become_ready(images, entry, image);
+	if (image && images->client == IMAGE_FOR_LLDB) {
+		served_image_free(image);
+		return take_file(images, entry, key);
+	}
+	if (image) {
+		entry->image = image;
+		become_ready(images, entry);
+	}
 	return image != NULL;
 }
 
 static bool take_local(struct images *images, struct image_entry *entry,
 		       const struct image_key *key)
 {
-	const struct image_request request = request_of(entry, SIZE_MAX);
+	const struct image_request request = request_of(images, entry, SIZE_MAX);
 	struct local_image *local =
 		images->path ? local_image_open(images->path, key) : NULL;
 	struct served_image *image = NULL;
@@ -244,7 +297,7 @@ static bool take_local(struct images *images, struct image_entry *entry,
 		local_image_close(local);
 	}
 	if (image)
-		become_ready(images, entry, image);
+		take_built(images, entry, image, false);
 	return image != NULL;
 }
 
@@ -283,7 +336,7 @@ static void build(struct images *images, struct image_entry *entry)
 {
 	struct source_context context = { images, entry->module.base };
 	const struct image_source source = { &context, read_target };
-	const struct image_request request = request_of(entry, CODE_MAX);
+	const struct image_request request = request_of(images, entry, CODE_MAX);
 	struct image_memory *memory = memory_of(entry, &source);
 	struct served_image *image = NULL;
 
@@ -291,8 +344,7 @@ static void build(struct images *images, struct image_entry *entry)
 		return;
 	switch (served_image_build(memory, &request, &image, NULL)) {
 	case IMAGE_OK:
-		become_ready(images, entry, image);
-		keep_on_disk(images, entry);
+		take_built(images, entry, image, true);
 		break;
 	case IMAGE_BAD:
 	case IMAGE_NO_MEMORY:

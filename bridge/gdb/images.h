@@ -27,12 +27,14 @@ struct image_entry {
 	enum image_state state;
 	bool looked_up;		     /* among local copies and kept images */
 	bool had_time;		     /* somebody waited for it once */
-	struct served_image *image;  /* IMAGE_READY */
+	struct served_image *image;  /* IMAGE_READY, for gdb */
+	char *file;		     /* IMAGE_READY, for lldb: its absolute path */
 	struct image_memory *memory; /* what a build that was interrupted has read */
 };
 
 struct images {
 	struct target *target;
+	enum image_client client; /* whose images the list has */
 	struct image_cache *cache; /* NULL: nothing is kept */
 	const char *path;	   /* local copies; NULL: none */
 	struct image_entry *list;  /* in the order of the target's list */
@@ -55,6 +57,8 @@ void images_init(struct images *images, struct target *target);
  */
 const char *images_open(struct images *images, const char *cache, const char *path);
 void images_wipe(struct images *images);
+/* From now on for that client: images of another kind are looked up and built anew. */
+void images_serve(struct images *images, enum image_client client);
 
 /* Takes over the target's list of modules; those being unloaded are gone already. */
 void images_sync(struct images *images);

@@ -148,7 +148,9 @@ static enum image_result make_debug_frame(struct build *b)
 	struct unwinder *u = &b->unwinder;
 	*u = (struct unwinder){ .memory = b->memory,
 				.table = &b->functions,
-				.code_left = b->request->code_max,
+				.code_left = b->request->client == IMAGE_FOR_GDB
+						     ? b->request->code_max
+						     : 0,
 				.code_complete = true };
 	if (!unwind_table_read(b->memory, &b->pe, &b->functions) || !find_primaries(b) ||
 	    !debug_frame_init(&b->debug_frame, b->request->base))
@@ -163,7 +165,10 @@ static enum image_result make_debug_frame(struct build *b)
 			return failure(b);
 	if (!debug_frame_finish(&b->debug_frame))
 		return failure(b);
-	b->layout.debug_frame_length = (uint32_t)b->debug_frame.length;
+	/* lldb unwinds by .pdata, which was read for this and is in the file, and takes
+	 * the restoring rules of a .debug_frame for others */
+	if (b->request->client == IMAGE_FOR_GDB)
+		b->layout.debug_frame_length = (uint32_t)b->debug_frame.length;
 	return IMAGE_OK;
 }
 

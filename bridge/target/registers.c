@@ -47,6 +47,13 @@ static struct processor_registers *held(struct target *t, unsigned processor)
 	return r->processors[processor];
 }
 
+bool registers_known(const struct target *t, unsigned processor)
+{
+	const struct registers_state *r = &t->registers;
+	return processor < r->count && r->processors[processor] &&
+	       r->processors[processor]->context_known;
+}
+
 static enum kd_result why_not_held(const struct target *t)
 {
 	return target_asks(t) ? KD_REFUSED : KD_GONE;

@@ -16,6 +16,9 @@ enum kd_result registers_read(struct target *t, unsigned processor, unsigned num
 enum kd_result registers_write(struct target *t, unsigned processor, unsigned number,
 			       const uint8_t *bytes);
 
+/* Has the processor's CONTEXT come already in this stop? */
+bool registers_known(const struct target *t, unsigned processor);
+
 /* Registers of at most 64 bits as numbers. */
 enum kd_result registers_get(struct target *t, unsigned processor, unsigned number,
 			     uint64_t *value);

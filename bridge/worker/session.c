@@ -120,7 +120,7 @@ static void report(struct session *s)
 	if (target_state(s->target) != TARGET_STOPPED || !session_waits(s))
 		return;
 	session_become(s, SESSION_PROMPT);
-	if (gdb_libraries_due(&s->gdb) || !s->stop_owed) {
+	if (gdb_libraries_come_first(&s->gdb) || !s->stop_owed) {
 		gdb_report_libraries(&s->gdb);
 		return;
 	}
