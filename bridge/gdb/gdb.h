@@ -15,7 +15,12 @@
 #include "bridge/target/target.h"
 #include "rsp/rsp.h"
 
-enum { GDB_REGISTERS_MAX = 256 };
+enum {
+	GDB_REGISTERS_MAX = 256,
+	/* So often gdb asks for the threads before its user has asked for anything. */
+	GDB_LISTS_AT_CONNECT = 2,
+	GDB_LISTS_AT_STOP = 1,
+};
 
 /*
  * What runs on each processor, for clients that want it with the stop. Looking takes
@@ -52,6 +57,9 @@ struct gdb_owner {
 	enum kd_result (*crash)(void *context);
 	/* The connected client; NULL: none. */
 	struct rsp *(*client)(void *context);
+	/* The client waits for images of its modules, so many of them are there. May be
+	 * NULL. */
+	void (*progress)(void *context, size_t ready, size_t count);
 	/* Does something else come before what is done ahead of need? May be NULL. */
 	bool (*hurries)(void *context);
 };
@@ -83,7 +91,7 @@ struct gdb {
 	int alone;		/* the thread that gdb lets run alone, 0: all run */
 	enum kd_result last;	/* of what was asked of the target, for its words */
 	uint64_t charged;	/* exchanges that were counted for a packet already */
-	bool threads_listed;	/* since the last stop */
+	unsigned bare_lists;	/* of threads, that gdb is still to ask for by itself */
 	bool locking_explained; /* that other processors cannot be held back */
 };
 
@@ -182,6 +190,13 @@ bool gdb_libraries_come_first(const struct gdb *g);
 /* It is told now that there is one. */
 void gdb_libraries_told(struct gdb *g);
 void gdb_libraries_forget(struct gdb *g);
+/*
+ * Is there something to build ahead of need, and how many packets has the client sent so
+ * far, but for its user's own commands? As long as that number grows it is in the midst of
+ * something, and each of its packets would wait for the exchange under way.
+ */
+bool gdb_has_images_to_build(const struct gdb *g);
+uint64_t gdb_packets_so_far(const struct gdb *g);
 /*
  * While the client sits at its prompt: builds what its list of modules could not wait for,
  * a second at most and only until something else comes. False: there is nothing to do.

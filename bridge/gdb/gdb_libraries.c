@@ -9,6 +9,7 @@
 
 enum {
 	DOCUMENT_MAX = 8 << 20,
+	COUNTS_MAX = 128,
 	SECOND = 1000000,	/* microseconds */
 	FIRST_SECTION = 0x1000, /* of a module that is not served: it shows nothing */
 };
@@ -200,6 +201,28 @@ static uint64_t version_of(const struct gdb *g)
 	return modules_version(g->target) + g->images.version;
 }
 
+/* Its user reads it as soon as there is a way to say it. */
+static void say_what_is_missing(struct gdb *g)
+{
+	size_t waiting = images_waiting(&g->images);
+
+	if (waiting > 0)
+		console_say(&g->console,
+			    "[kdbridge: %zu of %zu modules have their names; the others "
+			    "are read while you are at the prompt, see \"monitor "
+			    "images\"]\n",
+			    g->images.count - waiting, g->images.count);
+	g->libraries.missing = waiting > 0;
+}
+
+static void say_all_is_there(struct gdb *g)
+{
+	if (!g->libraries.missing || images_waiting(&g->images) > 0)
+		return;
+	g->libraries.missing = false;
+	console_say(&g->console, "[kdbridge: all modules have their names]\n");
+}
+
 static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
 {
 	struct gdb_libraries *l = &g->libraries;
@@ -208,8 +231,10 @@ static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
 	bool left_out;
 
 	images_serve(&g->images, g->client->images);
+	images_be_patient(&g->images);
 	images_sync(&g->images);
 	images_build(&g->images, (uint64_t)g->image_wait_s * SECOND, false);
+	say_what_is_missing(g);
 	list = make_list(g, &count, &left_out);
 	if (!list)
 		return RSP_ERROR;
@@ -249,11 +274,30 @@ bool gdb_libraries_come_first(const struct gdb *g)
 	return !g->client->libraries_in_any_stop && gdb_libraries_due(g);
 }
 
+bool gdb_has_images_to_build(const struct gdb *g)
+{
+	return g->libraries.followed && gdb_is_live(g) && images_waiting(&g->images) > 0;
+}
+
+uint64_t gdb_packets_so_far(const struct gdb *g)
+{
+	struct rsp_count counts[COUNTS_MAX];
+	const struct rsp *r = g->owner->client(g->owner_context);
+	size_t n = r ? rsp_counts(r, counts, COUNTS_MAX) : 0;
+	uint64_t packets = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(counts[i].kind, "qRcmd,") != 0)
+			packets += counts[i].packets;
+	return packets;
+}
+
 bool gdb_builds_ahead(struct gdb *g)
 {
-	if (!g->libraries.followed || !gdb_is_live(g) || images_waiting(&g->images) == 0)
+	if (!gdb_has_images_to_build(g))
 		return false;
 	images_build(&g->images, SECOND, true);
+	say_all_is_there(g);
 	gdb_charge(g);
 	return true;
 }

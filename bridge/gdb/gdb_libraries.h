@@ -30,6 +30,7 @@ struct gdb_libraries {
 	size_t count;
 	bool followed;	/* the client has asked for it in this session */
 	bool announced; /* it was just told to read the list */
+	bool missing;	/* its user was told that some are still without their names */
 	bool again;	/* something was left out of it, or there was no target yet */
 	uint64_t told;	/* the version that it knows */
 };

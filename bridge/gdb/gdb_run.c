@@ -40,7 +40,7 @@ void gdb_report_stop(struct gdb *g)
 		return;
 	stop = gdb_stop_of(at, g->client);
 	tell(g, at, &stop);
-	g->threads_listed = false;
+	g->bare_lists = GDB_LISTS_AT_STOP;
 	rsp_stop(r, &stop);
 	gdb_charge(g);
 }
@@ -56,6 +56,7 @@ void gdb_report_libraries(struct gdb *g)
 		return;
 	stop.thread = g->alone ? g->alone : (int)at->processor + 1;
 	gdb_libraries_told(g);
+	g->bare_lists = GDB_LISTS_AT_STOP;
 	console_flush(&g->console, r);
 	rsp_stop(r, &stop);
 	gdb_charge(g);

@@ -11,6 +11,16 @@ static bool hurries(void *context)
 	return g->owner->hurries && g->owner->hurries(g->owner_context);
 }
 
+static void progress(void *context)
+{
+	const struct gdb *g = context;
+	size_t count = g->images.count;
+
+	if (g->owner->progress)
+		g->owner->progress(g->owner_context, count - images_waiting(&g->images),
+				   count);
+}
+
 void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owner,
 	      void *owner_context)
 {
@@ -22,6 +32,7 @@ void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owne
 	g->image_wait_s = IMAGES_WAIT_S;
 	images_init(&g->images, target);
 	g->images.stop = hurries;
+	g->images.progress = progress;
 	g->images.stop_context = g;
 }
 
@@ -43,7 +54,7 @@ void gdb_wipe(struct gdb *g)
 void gdb_client_begins(struct gdb *g)
 {
 	g->client = &client_gdb;
-	g->threads_listed = false;
+	g->bare_lists = GDB_LISTS_AT_CONNECT;
 	g->locking_explained = false;
 	g->listed_to = 0;
 	(void)address_space_select(g->target, 0);
@@ -105,6 +116,7 @@ static void on_interrupt(void *context)
 {
 	struct gdb *g = context;
 
+	images_hurry(&g->images);
 	g->owner->interrupt(g->owner_context);
 }
 

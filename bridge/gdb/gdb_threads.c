@@ -19,14 +19,14 @@ static size_t placeholder(const struct gdb *g, struct rsp_thread *out, size_t ma
 }
 
 /*
- * gdb asks for the list after each stop, which must cost nothing: the first list is the
- * bare one. Who asks again in the same stop looks at it (info threads), and is told
- * what runs on each processor.
+ * gdb asks for the list when it connects and after each stop, which must cost nothing:
+ * these lists are bare ones. Who asks again in the same stop looks at it (info threads),
+ * and is told what runs on each processor.
  */
 size_t gdb_threads(void *context, struct rsp_thread *out, size_t max)
 {
 	struct gdb *g = context;
-	bool describe = g->threads_listed;
+	bool describe = g->bare_lists == 0;
 	size_t count;
 
 	if (!gdb_is_live(g))
@@ -41,7 +41,7 @@ size_t gdb_threads(void *context, struct rsp_thread *out, size_t max)
 			processors_describe(g->target, i, out[i].extra,
 					    sizeof(out[i].extra));
 	}
-	g->threads_listed = true;
+	g->bare_lists -= !describe;
 	gdb_charge(g);
 	return count;
 }

@@ -19,6 +19,7 @@ enum {
 	CODE_MAX = 1 << 20,
 	IMAGE_FILE_MAX = 4096, /* a path, with its NUL */
 	STACK_LOOKED_AT = 2048,
+	PROGRESS_US = 1000000,
 };
 
 static uint64_t now_us(void)
@@ -148,6 +149,29 @@ size_t images_waiting(const struct images *images)
 	return n;
 }
 
+void images_hurry(struct images *images)
+{
+	images->hurried = true;
+}
+
+void images_be_patient(struct images *images)
+{
+	images->hurried = false;
+}
+
+const struct module *images_reading(const struct images *images, uint64_t *bytes)
+{
+	for (size_t i = 0; i < images->count; i++) {
+		const struct image_entry *entry = &images->list[i];
+
+		if (entry->state != IMAGE_WAITING || !entry->memory)
+			continue;
+		*bytes = image_memory_bytes_read(entry->memory);
+		return &entry->module;
+	}
+	return NULL;
+}
+
 /* ---- the target's memory as a source ---- */
 
 struct source_context {
@@ -157,8 +181,18 @@ struct source_context {
 
 static bool must_stop(const struct images *images)
 {
-	return now_us() >= images->deadline_us ||
+	return now_us() >= images->deadline_us || (images->hurried && !images->ahead) ||
 	       (images->stop && images->stop(images->stop_context));
+}
+
+static void tell_progress(struct images *images)
+{
+	uint64_t now = now_us();
+
+	if (images->ahead || !images->progress || now < images->progress_us)
+		return;
+	images->progress_us = now + PROGRESS_US;
+	images->progress(images->stop_context);
 }
 
 static bool read_target(void *context, uint64_t rva, void *out, size_t length,
@@ -171,6 +205,7 @@ static bool read_target(void *context, uint64_t rva, void *out, size_t length,
 		size_t got = 0;
 		enum kd_result result;
 
+		tell_progress(c->images);
 		if (must_stop(c->images))
 			return false;
 		result = memory_read(c->images->target, c->base + rva + *done,
@@ -426,6 +461,7 @@ void images_build(struct images *images, uint64_t budget_us, bool ahead)
 
 	images->ahead = ahead;
 	images->deadline_us = now_us() + budget_us;
+	images->progress_us = now_us() + PROGRESS_US;
 	for (size_t i = 0; i < images->count; i++)
 		if (images->list[i].state == IMAGE_WAITING)
 			(void)look_up(images, &images->list[i]);

@@ -34,7 +34,7 @@ struct image_entry {
 
 struct images {
 	struct target *target;
-	enum image_client client; /* whose images the list has */
+	enum image_client client;  /* whose images the list has */
 	struct image_cache *cache; /* NULL: nothing is kept */
 	const char *path;	   /* local copies; NULL: none */
 	struct image_entry *list;  /* in the order of the target's list */
@@ -42,10 +42,14 @@ struct images {
 	uint64_t synced;  /* modules_version of the list that it was taken over from */
 	uint64_t version; /* changes when an image becomes ready */
 	uint64_t deadline_us;
-	bool ahead; /* of need: nobody waits */
+	bool ahead;   /* of need: nobody waits */
+	bool hurried; /* whoever waits would rather not (images_hurry) */
 	/* Does something else come first? Asked before each question; may be NULL. */
 	bool (*stop)(void *context);
-	void *stop_context;
+	/* Somebody waits, and has done so for another second. May be NULL. */
+	void (*progress)(void *context);
+	void *stop_context;   /* of both */
+	uint64_t progress_us; /* when it is due */
 };
 
 /* Nothing is kept until images_open. */

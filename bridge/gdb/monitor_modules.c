@@ -92,6 +92,8 @@ static void build_all(struct gdb *g)
 
 void monitor_images(struct gdb *g, const char *arguments)
 {
+	const struct module *reading;
+	uint64_t bytes = 0;
 	size_t ready = 0, waiting;
 
 	if (!strcmp(arguments, "wait")) {
@@ -111,6 +113,10 @@ void monitor_images(struct gdb *g, const char *arguments)
 	}
 	monitor_print(g, "%zu of %zu modules have their names, %zu to come\n", ready,
 		      g->images.count, waiting);
+	reading = images_reading(&g->images, &bytes);
+	if (reading)
+		monitor_print(g, "%s is being read, %" PRIu64 " KiB so far\n",
+			      reading->name, bytes / 1024);
 	if (gdb_libraries_due(g))
 		monitor_print(g, "The new ones come with the next step or continue.\n");
 }

@@ -58,6 +58,16 @@ static bool release_stale_breakpoints(struct target *t)
 	return true;
 }
 
+void target_trust(struct target *t)
+{
+	t->attach.trusted = true;
+}
+
+static bool needs_release(const struct target *t)
+{
+	return registers_known_machine(t) && !t->attach.trusted;
+}
+
 bool attach_first_stop(struct target *t)
 {
 	/*
@@ -65,7 +75,7 @@ bool attach_first_stop(struct target *t)
 	 * the first request for a repetition. It repeats its state: the same stop.
 	 */
 	bool done = exchange_reset(t) == KD_DONE && get_version(t) &&
-		    (!registers_known_machine(t) || release_stale_breakpoints(t));
+		    (!needs_release(t) || release_stale_breakpoints(t));
 	if (!is_looked_at(t))
 		return false;
 	watchpoint_adopt(t);
@@ -76,43 +86,49 @@ bool attach_first_stop(struct target *t)
 
 /* ---- KDBG ---- */
 
-static bool read_block(struct target *t, uint64_t address, struct kdbg *kdbg)
+static enum kd_result read_block(struct target *t, uint64_t address, struct kdbg *kdbg)
 {
 	uint8_t block[KDBG_SIZE_MAX];
 	enum { SIZE_AT = 0x14 };
-	if (memory_read_all(t, address, block, KDBG_HEADER_SIZE) != KD_DONE)
-		return false;
+	enum kd_result result = memory_read_all(t, address, block, KDBG_HEADER_SIZE);
+	if (result != KD_DONE)
+		return result;
 	size_t size = (size_t)load_le(block + SIZE_AT, 4);
 	if (size < KDBG_HEADER_SIZE)
 		size = KDBG_HEADER_SIZE;
 	if (size > sizeof(block))
 		size = sizeof(block);
 	size_t done;
-	(void)memory_read(t, address, block, size, &done);
-	return done >= KDBG_HEADER_SIZE && kdbg_decode(kdbg, block, done);
+	result = memory_read(t, address, block, size, &done);
+	if (result == KD_DONE && !kdbg_decode(kdbg, block, done))
+		result = KD_REFUSED;
+	return result;
 }
 
-/* Any block may be another's, unreadable or encoded: then live without. */
-static void find_kdbg(struct target *t)
+/* Any block may be another's, unreadable or encoded: then live without (KD_REFUSED). */
+static enum kd_result find_kdbg(struct target *t)
 {
 	struct kdbg *kdbg = &t->attach.kdbg;
 	uint64_t head = t->attach.version.debugger_data_list;
 	uint64_t block;
-	if (head == 0 || memory_read_pointer(t, head, &block) != KD_DONE)
-		return;
-	for (int n = 0; n < KDBG_BLOCKS_MAX && block != 0 && block != head; n++) {
-		if (!read_block(t, block, kdbg) || kdbg->tagged)
-			return;
+	enum kd_result result =
+		head == 0 ? KD_REFUSED : memory_read_pointer(t, head, &block);
+	for (int n = 0; result == KD_DONE && n < KDBG_BLOCKS_MAX && block != 0 &&
+			block != head && !kdbg->tagged;
+	     n++) {
+		result = read_block(t, block, kdbg);
 		block = kdbg->next;
 	}
+	return result;
 }
 
 const struct kdbg *target_kdbg(struct target *t)
 {
 	struct attach_state *a = &t->attach;
 	if (!a->kdbg_asked && a->version_known && target_asks(t) && !exchange_busy(t)) {
-		a->kdbg_asked = true;
-		find_kdbg(t);
+		enum kd_result result = find_kdbg(t);
+		/* whoever wanted it may have given up: the next one asks again */
+		a->kdbg_asked = result == KD_DONE || result == KD_REFUSED;
 	}
 	return a->kdbg.tagged ? &a->kdbg : NULL;
 }

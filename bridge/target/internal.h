@@ -330,7 +330,8 @@ void watchpoint_free(struct target *t);
 /* ---- attach.c: what a session's first stop needs ---- */
 
 struct attach_state {
-	bool fresh; /* nothing was asked in this session yet */
+	bool fresh;   /* nothing was asked in this session yet */
+	bool trusted; /* nobody before us left anything */
 	bool kdbg_asked;
 	bool version_known;
 	struct kd_version version;

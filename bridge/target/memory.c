@@ -19,7 +19,9 @@ static bool is_off(const struct target *t)
 
 static enum kd_result cancelled_or(const struct target *t, enum kd_result result)
 {
-	return t->exchange.cancel ? KD_INTERRUPTED : result;
+	bool given_up = t->exchange.cancel ||
+			(t->events->given_up && t->events->given_up(t->context));
+	return given_up ? KD_INTERRUPTED : result;
 }
 
 /* Fewer when the range would wrap around the address space. */

@@ -221,9 +221,9 @@ static enum kd_result walk(struct target *t, uint64_t head, uint64_t *seen)
 static uint64_t head_of(struct target *t)
 {
 	const struct kd_version *version = target_version(t);
-	const struct kdbg *kdbg = target_kdbg(t);
 	if (version && version->loaded_module_list != 0)
 		return version->loaded_module_list;
+	const struct kdbg *kdbg = target_kdbg(t);
 	return kdbg ? kdbg_address(kdbg, KDBG_LOADED_MODULE_LIST) : 0;
 }
 

@@ -116,6 +116,7 @@ static void on_lost(struct target *t)
 static void on_reset_by_target(struct target *t)
 {
 	t->attach.fresh = true;
+	t->attach.trusted = false;
 	memory_cache_flush(t);
 	exchange_on_reset(t);
 }

@@ -93,6 +93,9 @@ struct target_events {
 	void (*print)(void *context, unsigned processor, const char *text, size_t length);
 	/* DbgPrompt: the target waits for target_answer_prompt. */
 	void (*prompt)(void *context, const char *text, size_t length);
+	/* Has whoever reads memory now, or the list of modules, given up? Asked after each
+	 * exchange of what takes several. */
+	bool (*given_up)(void *context);
 	/* A sentence for the log about the link or the target; `notice` may be KDNET_NOTICES. */
 	void (*notice)(void *context, enum kdnet_notice notice, const char *text);
 };
@@ -125,6 +128,13 @@ uint16_t target_port(const struct target *t);
 bool target_bound_elsewhere(const struct target *t);
 /* Counters and round trip for `monitor stats`. */
 const struct kdnet *target_kdnet(const struct target *t);
+
+/*
+ * Whoever debugged this boot before is known to have left nothing in it: breakpoints of an
+ * earlier host need not be released at the first stop. From `connected`; holds until the
+ * next one, or until the target forgets us.
+ */
+void target_trust(struct target *t);
 
 /* Version block; NULL until the first stop of this boot was looked at. */
 const struct kd_version *target_version(const struct target *t);

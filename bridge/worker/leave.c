@@ -26,11 +26,16 @@ void leave_note_open(struct session *s)
 		note(s, false);
 }
 
-bool leave_may_be_unclean(const struct session *s)
+static enum note_past noted(const struct session *s)
 {
 	const uint8_t *identity = kdnet_identity(target_kdnet(s->target));
 
-	switch (identity ? note_read(&s->note, identity) : NOTE_UNKNOWN) {
+	return identity ? note_read(&s->note, identity) : NOTE_UNKNOWN;
+}
+
+bool leave_may_be_unclean(const struct session *s)
+{
+	switch (noted(s)) {
 	case NOTE_CLEAN:
 		return false;
 	case NOTE_OPEN:
@@ -39,6 +44,11 @@ bool leave_may_be_unclean(const struct session *s)
 		break;
 	}
 	return target_bound_elsewhere(s->target);
+}
+
+bool leave_was_clean(const struct session *s)
+{
+	return noted(s) == NOTE_CLEAN;
 }
 
 /* ---- leaving ---- */

@@ -11,6 +11,7 @@
 
 #define PROGRESS_SECONDS 30. /* between lines on the console while a target is awaited */
 #define RETRY_SECONDS	 2.  /* between attempts to clean up a target that is silent */
+#define QUIET_SECONDS	 .1  /* without a packet, and images are built ahead */
 /* A kernel that boots reports its first modules sooner: no break-in disturbs that. */
 #define LOOK_SECONDS 5.
 
@@ -137,12 +138,30 @@ static void report_placeholder(struct session *s)
 	gdb_report_placeholder(&s->gdb, signal);
 }
 
+static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	ev_timer_stop(loop, timer);
+}
+
+/* Not in the midst of what a client does packet by packet. */
+static bool is_quiet(struct session *s)
+{
+	uint64_t packets = gdb_packets_so_far(&s->gdb);
+
+	if (packets != s->packets)
+		ev_timer_again(s->loop, &s->quiet);
+	s->packets = packets;
+	return !ev_is_active(&s->quiet);
+}
+
 /* Packets that come meanwhile end it (session_client.c, on_hurries) and are served then. */
 static void build_ahead(struct session *s)
 {
 	bool more;
 
-	if (s->client != SESSION_PROMPT || s->hurry)
+	if (s->client != SESSION_PROMPT || s->hurry ||
+	    !gdb_has_images_to_build(&s->gdb) || !is_quiet(s))
 		return;
 	s->busy++;
 	more = gdb_builds_ahead(&s->gdb);
@@ -157,7 +176,8 @@ void session_work(struct session *s)
 
 	if (r && rsp_is_busy(r))
 		return;
-	if (s->clean_due && s->client == SESSION_NOBODY)
+	/* one who came meanwhile is shown that very stop */
+	if (s->clean_due && s->client == SESSION_NOBODY && !r)
 		(void)leave_as_asked(s);
 	if (s->report_due)
 		report(s);
@@ -249,6 +269,7 @@ struct session *session_new(struct ev_loop *loop, const struct options *options,
 	ev_timer_init(&s->progress, on_progress, PROGRESS_SECONDS, PROGRESS_SECONDS);
 	ev_timer_init(&s->retry, on_retry, 0., RETRY_SECONDS);
 	ev_timer_init(&s->look, on_look, 0., LOOK_SECONDS);
+	ev_timer_init(&s->quiet, on_quiet, 0., QUIET_SECONDS);
 	ev_idle_init(&s->wake, on_wake);
 	s->progress.data = s->retry.data = s->look.data = s;
 	if (!open_all(s)) {
@@ -278,6 +299,7 @@ void session_free(struct session *s)
 	ev_timer_stop(s->loop, &s->progress);
 	ev_timer_stop(s->loop, &s->retry);
 	ev_timer_stop(s->loop, &s->look);
+	ev_timer_stop(s->loop, &s->quiet);
 	ev_idle_stop(s->loop, &s->wake);
 	if (s->listener)
 		rsp_listen_close(s->listener);

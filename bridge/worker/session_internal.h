@@ -35,7 +35,9 @@ struct session {
 	bool hurry, over;
 	uint64_t started_ms;
 	ev_timer progress, retry, look;
-	ev_idle wake; /* so that the loop does not sleep before session_work */
+	ev_timer quiet;	  /* since the client's last packet */
+	uint64_t packets; /* that it had sent then */
+	ev_idle wake;	  /* so that the loop does not sleep before session_work */
 };
 
 /* ---- session.c ---- */
@@ -66,6 +68,8 @@ void session_on_listen_event(void *context, enum rsp_listen_event event,
 void leave_note_open(struct session *s);
 /* May this boot hold what an earlier run left behind? */
 bool leave_may_be_unclean(const struct session *s);
+/* Is it known that an earlier run left nothing in it? */
+bool leave_was_clean(const struct session *s);
 /*
  * Nothing of ours stays in the target; `run`: it runs. A target that does not answer is
  * tried again later; one that has gone is remembered on disk. False: it did not answer.

@@ -19,6 +19,8 @@ static void on_connected(void *context, bool reboot)
 	s->gdb.asked = false;
 	/* A boot that began under our eyes has nothing of anybody's. */
 	s->reclaim = !reboot && s->client == SESSION_NOBODY && leave_may_be_unclean(s);
+	if (leave_was_clean(s))
+		target_trust(s->target);
 	if (s->client == SESSION_PROMPT)
 		session_become(s, SESSION_PLACEHOLDER);
 	if (s->client != SESSION_NOBODY)
@@ -150,6 +152,15 @@ static void on_prompt(void *context, const char *text, size_t length)
 		s->placeholder_due = GDB_SIGTRAP;
 }
 
+/* What we do on our own account is done to its end, whether the client is there or not. */
+static bool on_given_up(void *context)
+{
+	const struct session *s = context;
+
+	return s->busy == 0 && !target_busy(s->target) &&
+	       (s->hurry || (s->listener && rsp_listen_client_gone(s->listener)));
+}
+
 static void on_notice(void *context, enum kdnet_notice notice, const char *text)
 {
 	static const char *const names[KDNET_NOTICES + 1] = {
@@ -173,5 +184,6 @@ const struct target_events session_target_events = {
 	.missed = on_missed,
 	.print = on_print,
 	.prompt = on_prompt,
+	.given_up = on_given_up,
 	.notice = on_notice,
 };

@@ -118,6 +118,8 @@ static void what_needs_a_stopped_target_says_so(void **state)
 			    "The target is not stopped.\n");
 	assert_string_equal(fixture_monitor(f, "reboot"), "The target is not stopped.\n");
 	assert_int_equal(f->reboots, 0);
+	assert_string_equal(fixture_monitor(f, "crash"), "The target is not stopped.\n");
+	assert_int_equal(f->crashes, 0);
 	assert_string_equal(fixture_monitor(f, "reply yes"),
 			    "The target asks nothing.\n");
 	fixture_end(f);
@@ -130,6 +132,95 @@ static void reboot_is_the_sessions_business(void **state)
 	(void)state;
 	fixture_monitor(f, "reboot");
 	assert_int_equal(f->reboots, 1);
+	fixture_monitor(f, "crash");
+	assert_int_equal(f->crashes, 1);
+	fixture_end(f);
+}
+
+static void load(struct gdb_fixture *f, const char *path, uint64_t base)
+{
+	unsigned stops = f->fake->stops;
+
+	fake_do_resume(f->fake, TARGET_CONTINUE, 0);
+	fake_load(f->fake, path, base, 0x2000, false);
+	fake_spin_until(f->fake, &f->fake->stops, stops + 1);
+}
+
+static void modules_are_found_by_pattern_and_by_address(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+	const char *text;
+
+	(void)state;
+	load(f, "\\System32\\NTOSKRNL.exe", 0xfffff80300000000);
+	load(f, "\\Drivers\\Probe.sys", 0xfffff80300010000);
+	text = fixture_monitor(f, "modules pro*");
+	assert_non_null(strstr(text, "Probe.sys"));
+	assert_null(strstr(text, "NTOS"));
+	assert_non_null(strstr(fixture_monitor(f, "modules PROBE"), "Probe.sys"));
+	assert_non_null(strstr(fixture_monitor(f, "modules nt"), "NTOSKRNL"));
+	text = fixture_monitor(f, "modules 0xfffff80300011fff");
+	assert_non_null(strstr(text, "Probe.sys"));
+	assert_null(strstr(text, "NTOS"));
+	assert_string_equal(fixture_monitor(f, "modules 0xfffff80300012000"),
+			    "No module matches \"0xfffff80300012000\".\n");
+	assert_string_equal(fixture_monitor(f, "modules [a"),
+			    "No module matches \"[a\".\n");
+	assert_non_null(strstr(fixture_monitor(f, "modules a b"), "Usage"));
+	fixture_end(f);
+}
+
+/* The fake's code is 0x90 and the like; there are no names for it. */
+static void u_lists_what_memory_holds_and_goes_on(void **state)
+{
+	static const uint8_t code[] = { 0x55, 0xe8, 0, 0, 0, 0, 0x06, 0xc3 };
+	struct gdb_fixture *f = fixture_start(1);
+	char line[80];
+
+	(void)state;
+	memcpy(fake_at(f->fake, FAKE_CODE + 0x40), code, sizeof(code));
+	load(f, "\\x.sys", FAKE_BASE);
+	(void)snprintf(line, sizeof(line), "u %#llx 4",
+		       (unsigned long long)FAKE_CODE + 0x40);
+	assert_string_equal(fixture_monitor(f, line),
+			    "x+0x140:\n"
+			    "fffff80000001140 55                     push     rbp\n"
+			    "fffff80000001141 e800000000             call     "
+			    "0xfffff80000001146  ; x+0x146\n"
+			    "fffff80000001146 06                     (no instruction)\n"
+			    "fffff80000001147 c3                     ret\n");
+	assert_non_null(strstr(fixture_monitor(f, "u"), "fffff80000001148 "));
+	fixture_ask(f, "vCont;s:1");
+	gdb_report_stop(&f->gdb);
+	fixture_collect(f);
+	assert_null(strstr(fixture_monitor(f, "u"), "fffff80000001150 "));
+	assert_string_equal(fixture_monitor(f, "u 0x10 4"),
+			    "Memory at 0000000000000010 cannot be read.\n");
+	fixture_end(f);
+}
+
+static void the_log_is_kept_when_it_was_shown(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+
+	(void)state;
+	assert_string_equal(fixture_monitor(f, "log"),
+			    "The target has printed nothing.\n");
+	console_say(&f->gdb.log, "one\r\ntwo\x1b[2J\nthree");
+	assert_string_equal(fixture_monitor(f, "log 2"), "two?[2J\nthree\n");
+	assert_string_equal(fixture_monitor(f, "log"), "one\ntwo?[2J\nthree\n");
+	assert_non_null(strstr(fixture_monitor(f, "log two"), "Usage"));
+	fixture_end(f);
+}
+
+static void a_long_usage_does_not_hide_the_help(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+	const char *text = fixture_monitor(f, "help exception");
+
+	(void)state;
+	assert_non_null(strstr(text, "first on|off\n"));
+	assert_non_null(strstr(text, "\n                           which exceptions"));
 	fixture_end(f);
 }
 
@@ -158,6 +249,10 @@ int main(void)
 		cmocka_unit_test(what_needs_a_stopped_target_says_so),
 		cmocka_unit_test(reboot_is_the_sessions_business),
 		cmocka_unit_test(text_that_waited_comes_first),
+		cmocka_unit_test(modules_are_found_by_pattern_and_by_address),
+		cmocka_unit_test(u_lists_what_memory_holds_and_goes_on),
+		cmocka_unit_test(the_log_is_kept_when_it_was_shown),
+		cmocka_unit_test(a_long_usage_does_not_hide_the_help),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

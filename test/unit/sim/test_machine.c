@@ -267,6 +267,26 @@ static void bugcheck_and_reboot_can_be_asked_for(void **state)
 	machine_free(m);
 }
 
+static void the_debuggers_bugcheck_comes_at_once_and_prints_nothing(void **state)
+{
+	(void)state;
+	struct machine *m = new_machine(1);
+	assert_true(machine_act(m, "break"));
+	struct machine_event e = run_to(m, MACHINE_EXCEPTION);
+	machine_bugcheck(m, 0xe2);
+	resume(m);
+	e = run_to(m, MACHINE_EXCEPTION);
+	assert_int_equal(e.u.exception.code, 0x80000003);
+	assert_int_equal(e.program_counter, symbol(m, "RtlpBreakWithStatusInstruction"));
+	uint8_t context[MACHINE_CONTEXT_SIZE];
+	machine_get_context(m, 0, context);
+	assert_int_equal(load_le(context + CONTEXT_RCX, 4), 4); /* the second one */
+	assert_int_equal(read_word(m, symbol(m, "KiBugCheckData"), 8), 0xe2);
+	resume_behind(m, &e);
+	run_to(m, MACHINE_REBOOT);
+	machine_free(m);
+}
+
 static void unknown_actions_and_modules_are_refused(void **state)
 {
 	(void)state;
@@ -348,6 +368,7 @@ int main(void)
 		cmocka_unit_test(
 			a_hard_coded_break_and_an_assertion_stop_on_their_instruction),
 		cmocka_unit_test(bugcheck_and_reboot_can_be_asked_for),
+		cmocka_unit_test(the_debuggers_bugcheck_comes_at_once_and_prints_nothing),
 		cmocka_unit_test(unknown_actions_and_modules_are_refused),
 		cmocka_unit_test(the_guest_sets_ports_and_the_debugger_reads_them),
 		cmocka_unit_test(bad_options_are_refused_with_a_reason),
