@@ -168,8 +168,11 @@ static bool is_net(const char *text, char *error, size_t size)
 			 transports[i].prefix, transports[i].name);
 		return false;
 	}
-	snprintf(error, size,
-		 "a connection string begins with net: as in net:port=50000,key=1.2.3.4");
+	/* The word itself may be a key. */
+	snprintf(
+		error, size,
+		"neither a subcommand nor a connection string, which begins with net: as in "
+		"net:port=50000,key=1.2.3.4: see kdbridge --help");
 	return false;
 }
 

@@ -23,7 +23,7 @@ struct parser {
 	char *error;
 	size_t size;
 	enum options_result result;
-	char *argument; /* of the option at hand, in argv; NULL: it has none */
+	char *argument; /* of the option at hand, or a word; NULL: it has none */
 };
 
 struct row {
@@ -268,31 +268,31 @@ static const struct row rows[] = {
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-static bool take_connection(struct parser *p, char *text)
+static bool take_connection(struct parser *p)
 {
 	struct connection *c = &p->options->connection;
 
 	if (c->port == 0)
-		return connection_parse(c, text, p->error, p->size);
-	memset(text, '*', strlen(text)); /* it may hold a key */
+		return connection_parse(c, p->argument, p->error, p->size);
+	memset(p->argument, '*', strlen(p->argument)); /* it may hold a key */
 	snprintf(p->error, p->size, "more than one connection string: give one");
 	return false;
 }
 
-static bool take_file(struct parser *p, char *text)
+static bool take_file(struct parser *p)
 {
 	if (p->options->file) {
 		snprintf(p->error, p->size, "more than one file: give one");
 		return false;
 	}
-	p->options->file = text;
+	p->options->file = p->argument;
 	return true;
 }
 
-static bool take_nothing(struct parser *p, char *text)
+static bool take_nothing(struct parser *p)
 {
 	/* Whoever pastes a connection string here must not leave its key behind. */
-	memset(text, '*', strlen(text));
+	memset(p->argument, '*', strlen(p->argument));
 	snprintf(
 		p->error, p->size,
 		"it takes options only, see its --help: what stands without -- is too much");
@@ -349,8 +349,8 @@ static bool needs_nothing(struct parser *p)
 /* What stands without "--", and what must be there in the end. */
 static const struct rule {
 	enum options_command command;
-	const char *help; /* whom to ask */
-	bool (*positional)(struct parser *p, char *text);
+	const char *help;		      /* whom to ask */
+	bool (*positional)(struct parser *p); /* the argument is the word */
 	bool (*is_complete)(struct parser *p);
 } rules[] = {
 	{ OPTIONS_TARGET, "kdbridge", take_connection, target_is_complete },
@@ -451,8 +451,10 @@ static bool parse_all(struct parser *p, int argc, char **argv)
 				 "unknown option %.2s: %s --help lists them", text,
 				 p->rule->help);
 			return false;
-		} else if (!p->rule->positional(p, text)) {
-			return false;
+		} else {
+			p->argument = text;
+			if (!p->rule->positional(p))
+				return false;
 		}
 	}
 	return true;

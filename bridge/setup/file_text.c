@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,17 +85,18 @@ static pid_t start(const char *path, const char *const *argv, int output)
 		    places[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *const environment[] = { locale, places, NULL };
 	posix_spawn_file_actions_t actions;
+	char *const *words;
 	pid_t pid = -1;
 
+	/* posix_spawn does not write to them, though its type says it might */
+	memcpy(&words, &argv, sizeof(words));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY,
 					 0);
 	posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY,
 					 0);
-	/* posix_spawn does not write to the arguments, though its type says it might. */
-	if (posix_spawn(&pid, path, &actions, NULL, (char *const *)(uintptr_t)argv,
-			environment) != 0)
+	if (posix_spawn(&pid, path, &actions, NULL, words, environment) != 0)
 		pid = -1;
 	posix_spawn_file_actions_destroy(&actions);
 	return pid;

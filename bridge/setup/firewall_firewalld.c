@@ -42,6 +42,15 @@ static bool lists_port(const char *list, uint16_t port)
 	return false;
 }
 
+/* "protocols: udp" */
+static bool lists_udp(const char *line)
+{
+	const char *udp = strstr(line, "udp");
+
+	return starts_with(line, "protocols: ") && udp &&
+	       udp < line + strcspn(line, "\n");
+}
+
 static void end_zone(struct zones *zones, const struct zone *zone)
 {
 	if (!zone->active)
@@ -73,11 +82,8 @@ static void take_line(struct zones *zones, struct zone *zone, const char *line,
 		return;
 	}
 	line += strspn(line, " \t");
-	if (starts_with(line, "target: ACCEPT") ||
+	if (starts_with(line, "target: ACCEPT") || lists_udp(line) ||
 	    (starts_with(line, "ports: ") && lists_port(line + strlen("ports: "), port)))
-		zone->lets_in = true;
-	else if (starts_with(line, "protocols: ") && strstr(line, "udp") &&
-		 strstr(line, "udp") < line + strcspn(line, "\n"))
 		zone->lets_in = true;
 	else if (starts_with(line, "rule "))
 		zone->rich = true;

@@ -116,7 +116,7 @@ static void read_local(struct kdnet_peer *from, struct msghdr *header)
 	}
 }
 
-size_t probe_receive(const struct probe_socket *s, struct kdnet_peer *from, uint8_t *out,
+size_t probe_receive(const struct probe_socket *s, struct kdnet_peer *from, void *out,
 		     size_t size, uint64_t deadline_us)
 {
 	uint64_t now_us = kdnet_udp_now_us();
@@ -174,7 +174,7 @@ int probe_send(const struct probe_socket *s, const struct kdnet_peer *to,
 				   .sin6_port = htons(to->port) };
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(to->port) };
 	union control control = { .bytes = { 0 } };
-	struct iovec part = { (void *)(uintptr_t)bytes, length };
+	struct iovec part = { .iov_len = length };
 	struct msghdr header = { .msg_name = s->v6 ? (void *)&v6 : (void *)&v4,
 				 .msg_namelen = s->v6 ? sizeof(v6) : sizeof(v4),
 				 .msg_iov = &part,
@@ -183,6 +183,8 @@ int probe_send(const struct probe_socket *s, const struct kdnet_peer *to,
 
 	if (!s->v6 && !mapped)
 		return -EAFNOSUPPORT;
+	/* sendmsg does not write there, though the type says it might */
+	memcpy(&part.iov_base, &bytes, sizeof(bytes));
 	memcpy(&v6.sin6_addr, to->address, sizeof(v6.sin6_addr));
 	memcpy(&v4.sin_addr, to->address + MAPPED_PREFIX, sizeof(v4.sin_addr));
 	if (!mapped)

@@ -22,7 +22,7 @@ void probe_close(struct probe_socket *s);
  * most are kept; *from says where it came from and on which of our addresses. 0: none
  * came, or a signal did.
  */
-size_t probe_receive(const struct probe_socket *s, struct kdnet_peer *from, uint8_t *out,
+size_t probe_receive(const struct probe_socket *s, struct kdnet_peer *from, void *out,
 		     size_t size, uint64_t deadline_us);
 
 /* 0, or -errno: -EAFNOSUPPORT for an IPv6 address when the socket knows IPv4 alone. */

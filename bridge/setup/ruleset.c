@@ -88,7 +88,7 @@ struct walk {
 	unsigned steps; /* a bound for rules that jump to each other in many ways */
 };
 
-enum { STEPS_MAX = 1000000 };
+enum { STEPS_MAX = 50000000 };
 
 static enum fate walk_chain(struct walk *w, unsigned chain, unsigned depth);
 
