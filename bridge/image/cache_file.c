@@ -13,7 +13,7 @@ enum {
 	BLOCK = 4096,
 	RUN_MAX = 256 * BLOCK, /* blocks of one extent */
 	TRAILER_SIZE = 48,
-	FORMAT = 1, /* another one makes all older files worthless: raise it when what is
+	FORMAT = 2, /* another one makes all older files worthless: raise it when what is
 		       built changes */
 	DATA_MAX = 256 << 20, /* bytes that are no zeros */
 };

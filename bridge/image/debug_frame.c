@@ -13,6 +13,7 @@ enum {
 	CFA_ADVANCE4 = 0x04,
 	CFA_RESTORE_EXTENDED = 0x06,
 	CFA_UNDEFINED = 0x07,
+	CFA_SAME_VALUE = 0x08,
 	CFA_DEF_CFA = 0x0c,
 	CFA_DEF_CFA_OFFSET = 0x0e,
 	CFA_OFFSET_EXTENDED_SF = 0x11,
@@ -109,6 +110,13 @@ static struct writer new_cie(struct debug_frame *f, const char *augmentation)
 	wr_uleb(&w, DWARF_RIP);
 	if (augmentation[0] == 'z')
 		wr_uleb(&w, 0);
+	/* what a CIE says nothing of is the same to gdb, but worth a complaint */
+	for (unsigned r = 0; r < UNWIND_REGISTERS; r++) {
+		if (r == REGISTER_RSP)
+			continue;
+		wr_8(&w, CFA_SAME_VALUE);
+		wr_uleb(&w, dwarf_register[r]);
+	}
 	return w;
 }
 

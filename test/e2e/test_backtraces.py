@@ -1,4 +1,6 @@
 """gdb's backtrace is the true chain of calls at every instruction of the guest's deepest one."""
+import itertools
+
 from backtraces import GuestImage, expect_true, instructions, with_each_gdb
 from harness import expect
 
@@ -16,9 +18,9 @@ INTERRUPT = {
         "KiClockInterrupt", "KiInterruptReturn", "KeUpdateSystemTime", "KdCheckForDebugBreak"),
     "hal.dll": ("KeQueryPerformanceCounter",),
 }
-# With this one, and no time counted yet, both ways of every branch are taken in 800 steps.
-REQUEST = 7
-STEPS_MAX = 6000
+# First arguments in turn, so that each branch is taken both ways within three requests.
+ARGUMENTS = {"IopProcessRequest": (1, 16), "RtlpMixVersion2": (0, 1)}
+STEPS_MAX = 2000
 
 
 def every_instruction(sim, gdb, functions):
@@ -39,13 +41,17 @@ def stop_at(sim, gdb, name):
     gdb.run("delete")
 
 
-def step_through(sim, gdb, missing, steps_max, cpu=0):
+def step_through(sim, gdb, missing, steps_max, cpu=0, arguments=None):
     """Steps until nothing is missing any more; the truth is asked at each instruction."""
+    turns = {sim.symbol("ntoskrnl", name): itertools.cycle(values)
+             for name, values in (arguments or {}).items()}
     deepest = steps = 0
     while missing and steps < steps_max:
         truth = expect_true(sim, gdb, cpu, f"after {steps} steps")
         missing.pop(truth[0], None)
         deepest = max(deepest, len(truth))
+        if truth[0] in turns:
+            gdb.run(f"set $rcx = {next(turns[truth[0]])}")
         gdb.run("stepi")
         steps += 1
     return steps, deepest
@@ -57,9 +63,7 @@ def check_every_instruction_of_the_deepest_chain(lab, program):
     count = len(missing)
     expect(count > 250, f"only {count} instructions: the table of functions is not right")
     stop_at(sim, gdb, "IopProcessRequest")
-    gdb.run(f"set $rcx = {REQUEST}")
-    gdb.run(f"set {{long}}{sim.symbol('ntoskrnl', 'KiRunTime'):#x} = 0")
-    steps, deepest = step_through(sim, gdb, missing, STEPS_MAX)
+    steps, deepest = step_through(sim, gdb, missing, STEPS_MAX, arguments=ARGUMENTS)
     expect(not missing, f"{len(missing)} of {count} never came in {steps} steps: "
                         f"{sorted(missing.values())}")
     expect(deepest >= 14, f"only {deepest} frames at most")

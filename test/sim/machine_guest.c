@@ -14,6 +14,7 @@
 enum {
 	KLDR_SIZE = 0xa0,
 	DRIVER_SPACING = 0x10000,
+	FILE_SIZE_MAX = 64 << 20,
 	UNLOADED_DRIVERS_SIZE = 50 * 0x28,
 };
 
@@ -134,6 +135,31 @@ struct image *guest_load_synthetic(struct machine *m, unsigned number, const cha
 	if (!image)
 		return NULL;
 	make_different(m, image, number);
+	image_map(m, image);
+	guest_list_entry(m, image);
+	return image;
+}
+
+/* Any PE file of this host: there to be looked at, and to be run by who sets a PC. */
+static struct image *load_file(struct machine *m, const char *spec, const char **error)
+{
+	char file[512], name[64], path[128];
+	const char *equals = strrchr(spec, '=');
+	size_t length = equals ? (size_t)(equals - spec) : strlen(spec);
+	snprintf(file, sizeof(file), "%.*s", (int)length, spec);
+	const char *slash = strrchr(file, '/');
+	snprintf(name, sizeof(name), "%.63s",
+		 equals	 ? equals + 1
+		 : slash ? slash + 1
+			 : file);
+	snprintf(path, sizeof(path), "\\SystemRoot\\System32\\%s", name);
+	*error = "a module has that name already";
+	if (image_find(m, name))
+		return NULL;
+	struct image *image =
+		image_load(m, file, name, path, next_driver(m, FILE_SIZE_MAX), error);
+	if (!image)
+		return NULL;
 	image_map(m, image);
 	guest_list_entry(m, image);
 	return image;
@@ -286,6 +312,12 @@ static bool load_drivers(struct machine *m, const char **error)
 		struct image *image = i < m->options.modules
 					      ? guest_load_synthetic(m, i, error)
 					      : guest_load_driver(m, "probe", error);
+		if (!image)
+			return false;
+		guest_link_tail(m, head, image->list_entry);
+	}
+	for (unsigned i = 0; i < m->options.file_count; i++) {
+		struct image *image = load_file(m, m->options.files[i], error);
 		if (!image)
 			return false;
 		guest_link_tail(m, head, image->list_entry);

@@ -112,7 +112,8 @@ static uint8_t *read_file(const char *folder, const char *file, size_t *size)
 {
 	char path[1024];
 	uint8_t *bytes = NULL;
-	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	snprintf(path, sizeof(path), "%s%s%s", file[0] == '/' ? "" : folder,
+		 file[0] == '/' ? "" : "/", file);
 	FILE *f = fopen(path, "rb");
 	if (!f)
 		return NULL;

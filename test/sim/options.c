@@ -78,6 +78,15 @@ static bool set_modules(struct options *o, const char *value)
 	return good;
 }
 
+static bool set_module(struct options *o, const char *value)
+{
+	struct machine_options *m = &o->target.machine;
+	if (m->file_count == MACHINE_FILES_MAX)
+		return false;
+	m->files[m->file_count++] = value;
+	return *value != '\0' && *value != '=';
+}
+
 static bool set_boot(struct options *o, const char *value)
 {
 	(void)value;
@@ -206,6 +215,8 @@ static const struct option_row rows[] = {
 	{ "version", "N", "KDNET protocol version: 2, 4, 5 or newer (5)", set_version },
 	{ "cpus", "N", "processors (2)", set_cpus },
 	{ "modules", "N", "synthetic modules beside the real ones (0)", set_modules },
+	{ "module", "FILE[=NAME]", "a PE file that is loaded, too, under that name",
+	  set_module },
 	{ "boot", NULL, "start before the drivers are loaded", set_boot },
 	{ "images", "DIR", "the guest's PE files (guest/ beside the program)",
 	  set_images },

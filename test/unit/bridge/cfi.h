@@ -195,6 +195,9 @@ static inline void cfi_extended(struct cfi *cfi, struct reader *r, uint8_t op,
 	case 0x07:
 		cfi_rule_of(row, cfi_uleb(r))->kind = CFI_UNDEFINED;
 		break;
+	case 0x08:
+		*cfi_rule_of(row, cfi_uleb(r)) = (struct cfi_rule){ CFI_SAME, 0 };
+		break;
 	case 0x0c:
 		row->cfa_register = (unsigned)cfi_uleb(r);
 		row->cfa_offset = (int64_t)cfi_uleb(r);
