@@ -90,6 +90,7 @@ void break_in_forget(struct target *t)
 	t->break_in.wanted = false;
 	t->break_in.stale_until_us = 0;
 	t->break_in.unanswered = 0;
+	t->break_in.stale_left = 0;
 	t->break_in.not_before_us = 0;
 	t->break_in.addresses_count = 0;
 }
@@ -117,11 +118,16 @@ static bool is_by_byte(const struct target *t)
 void break_in_on_stop(struct target *t)
 {
 	struct break_in_state *b = &t->break_in;
+	if (kdnet_udp_now_us() >= b->stale_until_us)
+		b->stale_left = 0;
 	b->stale_until_us = 0;
 	if (!answers(t->stop.stop.kind))
 		return;
+	/* an older one may have come first: then the newer is on its way */
 	if (is_by_byte(t) && b->unanswered > 0)
 		b->unanswered--;
+	else if (is_by_byte(t) && b->stale_left > 0)
+		b->stale_left--;
 	b->wanted = false;
 	break_in_stop_timer(t);
 }
@@ -139,7 +145,7 @@ void break_in_on_resume(struct target *t)
 	}
 	if (b->wanted)
 		return;
-	b->stale_left = b->unanswered;
+	b->stale_left += b->unanswered;
 	b->unanswered = 0;
 	b->left_pc = t->stop.stop.pc;
 	b->stale_until_us = now_us + STALE_US;
