@@ -69,7 +69,7 @@ bool coff_add(struct coff_table *t, struct coff_symbol symbol, const char *prefi
 	memcpy(to + before, name, n);
 	symbol.string = (uint32_t)(LENGTH_SIZE + t->strings_length);
 	t->strings_length += before + n;
-	if (!add_symbol(t, &symbol))
+	if (!(plain && t->one_name) && !add_symbol(t, &symbol))
 		return false;
 	symbol.string += (uint32_t)before; /* the tail of the same string */
 	return !plain || add_symbol(t, &symbol);

@@ -27,6 +27,7 @@ struct coff_table {
 	size_t count, capacity;
 	char *strings; /* behind the table's own length */
 	size_t strings_length, strings_capacity;
+	bool one_name; /* of each symbol: where there is a plain name, no other */
 };
 
 /* All false: no memory, or a limit is reached. coff_wipe in any case. */
@@ -34,7 +35,8 @@ struct coff_table {
 /* Adds a string, *offset is where; no symbol is needed for it (names of sections). */
 bool coff_string(struct coff_table *table, const char *text, uint32_t *offset);
 /*
- * Adds `prefix!name`, and `name` alone too if `plain`: both are one string in the table.
+ * Adds `prefix!name`, and `name` alone too (or instead: one_name) if `plain`: both are one
+ * string in the table.
  * symbol->string is set here.
  */
 bool coff_add(struct coff_table *table, struct coff_symbol symbol, const char *prefix,

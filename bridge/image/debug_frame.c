@@ -207,8 +207,18 @@ static void write_slot(struct writer *w, uint8_t reg, int32_t slot)
 	wr_sleb(w, slot / DATA_ALIGNMENT);
 }
 
-static bool write_registers(struct writer *w, const struct unwind_row *last,
-			    const struct unwind_row *row)
+static void write_unsaved(const struct debug_frame *f, struct writer *w, uint8_t reg)
+{
+	if (f->for_lldb) {
+		wr_8(w, CFA_SAME_VALUE);
+		wr_uleb(w, reg);
+	} else {
+		wr_8(w, CFA_RESTORE | reg);
+	}
+}
+
+static bool write_registers(const struct debug_frame *f, struct writer *w,
+			    const struct unwind_row *last, const struct unwind_row *row)
 {
 	for (unsigned r = 0; r < UNWIND_REGISTERS; r++) {
 		bool was = last->saved >> r & 1, is = row->saved >> r & 1;
@@ -217,9 +227,20 @@ static bool write_registers(struct writer *w, const struct unwind_row *last,
 		if (is && (!was || last->slot[r] != row->slot[r]))
 			write_slot(w, dwarf_register[r], row->slot[r]);
 		else if (was && !is)
-			wr_8(w, CFA_RESTORE | dwarf_register[r]);
+			write_unsaved(f, w, dwarf_register[r]);
 	}
 	return true;
+}
+
+/* RIP and RSP as the processor pushed them, from the CFA on. */
+static void write_machine_frame(struct writer *w)
+{
+	wr_8(w, CFA_OFFSET_EXTENDED_SF);
+	wr_uleb(w, DWARF_RIP);
+	wr_sleb(w, 0);
+	wr_8(w, CFA_OFFSET_EXTENDED_SF);
+	wr_uleb(w, DWARF_RSP);
+	wr_sleb(w, MACHINE_FRAME_RSP / DATA_ALIGNMENT);
 }
 
 static void write_return(struct debug_frame *f, struct writer *w,
@@ -231,6 +252,8 @@ static void write_return(struct debug_frame *f, struct writer *w,
 	if (row->outermost) {
 		wr_8(w, CFA_UNDEFINED);
 		wr_uleb(w, DWARF_RIP);
+	} else if (row->machine_frame && f->for_lldb) {
+		write_machine_frame(w);
 	} else if (row->machine_frame) {
 		wr_8(w, CFA_VAL_EXPRESSION);
 		wr_uleb(w, DWARF_RIP);
@@ -244,22 +267,62 @@ static void write_return(struct debug_frame *f, struct writer *w,
 	}
 }
 
-bool debug_frame_add(struct debug_frame *f, const struct unwind_row *rows, size_t count,
-		     uint32_t end)
+static bool add_entry(struct debug_frame *f, uint32_t cie, const struct unwind_row *rows,
+		      size_t count, uint32_t end)
 {
 	if (count == 0 || end <= rows[0].rva)
 		return true;
 	struct unwind_row last = unwind_leaf(rows[0].rva);
-	struct writer w = new_fde(f, 0, rows[0].rva, end);
+	struct writer w = new_fde(f, cie, rows[0].rva, end);
 	for (size_t i = 0; i < count && rows[i].rva < end; i++) {
 		write_advance(&w, rows[i].rva - last.rva);
 		if (!write_cfa(&w, &last, &rows[i]) ||
-		    !write_registers(&w, &last, &rows[i]))
+		    !write_registers(f, &w, &last, &rows[i]))
 			return false;
 		write_return(f, &w, &last, &rows[i]);
 		last = rows[i];
 	}
 	return finish_entry(f, &w);
+}
+
+/* The CIE of machine frames for lldb; its rules are those of the other one. */
+static bool add_signal_cie(struct debug_frame *f)
+{
+	uint32_t at = (uint32_t)f->length;
+	struct writer w = new_cie(f, "S");
+	wr_8(&w, CFA_DEF_CFA);
+	wr_uleb(&w, DWARF_RSP);
+	wr_uleb(&w, 8);
+	wr_8(&w, CFA_OFFSET | DWARF_RIP);
+	wr_uleb(&w, 1);
+	if (!finish_entry(f, &w))
+		return false;
+	f->signal_cie = at;
+	return true;
+}
+
+static bool returns_alike(const struct unwind_row *a, const struct unwind_row *b)
+{
+	return a->machine_frame == b->machine_frame && a->outermost == b->outermost;
+}
+
+bool debug_frame_add(struct debug_frame *f, const struct unwind_row *rows, size_t count,
+		     uint32_t end)
+{
+	if (!f->for_lldb)
+		return add_entry(f, 0, rows, count, end);
+	for (size_t i = 0, next; i < count && rows[i].rva < end; i = next) {
+		bool machine = rows[i].machine_frame;
+		for (next = i + 1; next < count; next++)
+			if (!returns_alike(&rows[i], &rows[next]))
+				break;
+		bool last = next == count || rows[next].rva >= end;
+		if ((machine && f->signal_cie == 0 && !add_signal_cie(f)) ||
+		    !add_entry(f, machine ? f->signal_cie : 0, &rows[i], next - i,
+			       last ? end : rows[next].rva))
+			return false;
+	}
+	return true;
 }
 
 bool debug_frame_finish(struct debug_frame *f)
@@ -271,12 +334,7 @@ bool debug_frame_finish(struct debug_frame *f)
 	wr_8(&w, CFA_DEF_CFA);
 	wr_uleb(&w, DWARF_RSP);
 	wr_uleb(&w, 0);
-	wr_8(&w, CFA_OFFSET_EXTENDED_SF);
-	wr_uleb(&w, DWARF_RIP);
-	wr_sleb(&w, 0);
-	wr_8(&w, CFA_OFFSET_EXTENDED_SF);
-	wr_uleb(&w, DWARF_RSP);
-	wr_sleb(&w, MACHINE_FRAME_RSP / DATA_ALIGNMENT);
+	write_machine_frame(&w);
 	if (!finish_entry(f, &w))
 		return false;
 	w = new_fde(f, cie, 0, 2 * DEBUG_FRAME_TRAP);

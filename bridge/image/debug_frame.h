@@ -23,6 +23,13 @@ struct debug_frame {
 	uint8_t *bytes;
 	size_t length, capacity;
 	bool has_trap;
+	/*
+	 * As lldb reads it, set by the caller after debug_frame_init: a rule that is
+	 * restored it takes from an entry's first row, so none is; and a machine frame is
+	 * an entry of a signal's frame itself, since lldb shows each frame in between.
+	 */
+	bool for_lldb;
+	uint32_t signal_cie; /* for_lldb: where it is, 0: there is none yet */
 	uint8_t *scratch;
 };
 

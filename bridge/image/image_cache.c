@@ -186,31 +186,40 @@ static int by_use(const void *a, const void *b)
 	return (x->used > y->used) - (x->used < y->used);
 }
 
-/* The one file in a directory of the cache; false: it is not one of ours. */
+/* NAME of NAME-TIMESTAMP-SIZE-CHECKSUM-CLIENT; false: no directory of ours. */
+static bool file_name(const char *directory, char out[static NAME_LENGTH + 1])
+{
+	enum { PARTS = 4 };
+	size_t n = strlen(directory);
+	for (unsigned i = 0; i < PARTS; i++) {
+		while (n > 0 && directory[n - 1] != '-')
+			n--;
+		if (n == 0)
+			return false;
+		n--;
+	}
+	if (n == 0 || n > NAME_LENGTH)
+		return false;
+	memcpy(out, directory, n);
+	out[n] = 0;
+	return true;
+}
+
+/* The image in a directory of the cache, where a user may keep its PDB, too. */
 static bool examine(const struct image_cache *cache, const char *directory,
 		    struct entry *e)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], name[NAME_LENGTH + 1];
 	struct stat status;
-	DIR *d = path_of(cache, path, directory, NULL) ? opendir(path) : NULL;
-	const struct dirent *file;
-	bool found = false;
-	while (d && !found && (file = readdir(d)) != NULL) {
-		if (file->d_name[0] == '.')
-			continue;
-		int n = snprintf(e->name, sizeof(e->name), "%s/%s", directory,
-				 file->d_name);
-		found = n > 0 && n < (int)sizeof(e->name) &&
-			path_of(cache, path, e->name, NULL) &&
-			lstat(path, &status) == 0 && S_ISREG(status.st_mode);
-	}
-	if (d)
-		closedir(d);
-	if (found) {
-		e->bytes = (uint64_t)status.st_blocks * 512;
-		e->used = status.st_mtime;
-	}
-	return found;
+	if (!file_name(directory, name))
+		return false;
+	int n = snprintf(e->name, sizeof(e->name), "%s/%s", directory, name);
+	if (n < 0 || n >= (int)sizeof(e->name) || !path_of(cache, path, e->name, NULL) ||
+	    lstat(path, &status) != 0 || !S_ISREG(status.st_mode))
+		return false;
+	e->bytes = (uint64_t)status.st_blocks * 512;
+	e->used = status.st_mtime;
+	return true;
 }
 
 static void remove_abandoned(const struct image_cache *cache, const char *name)
@@ -254,6 +263,18 @@ static void make_room(const struct image_cache *cache)
 			remove_file(path);
 			bytes -= entries[i].bytes;
 		}
+	free(entries);
+}
+
+void image_cache_clear(struct image_cache *cache)
+{
+	struct entry *entries = calloc(ENTRIES_MAX, sizeof(*entries));
+	char path[PATH_MAX];
+	uint64_t bytes = 0;
+	size_t count = entries ? list_entries(cache, entries, &bytes) : 0;
+	for (size_t i = 0; i < count; i++)
+		if (path_of(cache, path, entries[i].name, NULL))
+			remove_file(path);
 	free(entries);
 }
 

@@ -34,6 +34,8 @@ enum { IMAGE_CACHE_LIMIT_MIB = 2048 }; /* on disk; the oldest used go first */
 struct image_cache *image_cache_open(const char *directory, uint64_t limit,
 				     const char **error);
 void image_cache_close(struct image_cache *cache);
+/* Removes all images. What else lies in their directories, PDBs maybe, stays. */
+void image_cache_clear(struct image_cache *cache);
 /* The directory in use; NULL: disabled. */
 const char *image_cache_directory(const struct image_cache *cache);
 

@@ -1,15 +1,14 @@
 #include "bridge/image/image_path.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bridge/image/find_file.h"
 #include "bridge/image/pe.h"
 
 struct local_image {
@@ -103,35 +102,11 @@ static struct local_image *open_file(const char *path, const struct image_key *k
 
 /* ---- where it is ---- */
 
-/* The target chose the name: it must be a plain one. */
-static bool is_plain(const char *name)
-{
-	return name[0] != 0 && name[0] != '.' && !strchr(name, '/') &&
-	       strlen(name) <= NAME_MAX;
-}
-
-/* The directory's entry with that name in any case; false: none. */
-static bool find_name(const char *directory, const char *name, char out[static PATH_MAX])
-{
-	DIR *d = opendir(directory);
-	const struct dirent *entry;
-	bool found = false;
-	while (d && !found && (entry = readdir(d)) != NULL)
-		if (strcasecmp(entry->d_name, name) == 0) {
-			int n = snprintf(out, PATH_MAX, "%s/%s", directory,
-					 entry->d_name);
-			found = n > 0 && n < PATH_MAX;
-		}
-	if (d)
-		closedir(d);
-	return found;
-}
-
 struct local_image *local_image_open(const char *directory, const struct image_key *key)
 {
 	char path[PATH_MAX], build[PATH_MAX];
 	struct stat status;
-	if (!is_plain(key->name) || !find_name(directory, key->name, path))
+	if (!find_file(directory, key->name, path))
 		return NULL;
 	if (stat(path, &status) != 0)
 		return NULL;
@@ -139,7 +114,7 @@ struct local_image *local_image_open(const char *directory, const struct image_k
 		return open_file(path, key);
 	int n = snprintf(build, sizeof(build), "%s/%08X%x", path, key->timestamp,
 			 key->size);
-	if (n < 0 || n >= (int)sizeof(build) || !find_name(build, key->name, path))
+	if (n < 0 || n >= (int)sizeof(build) || !find_file(build, key->name, path))
 		return NULL;
 	return open_file(path, key);
 }

@@ -42,6 +42,6 @@ bool lldb_image_find(struct lldb_images *images, const struct image_key *key,
  * session only. False: it cannot be written.
  */
 bool lldb_image_store(struct lldb_images *images, const struct image_key *key,
-		      const struct served_image *image, char path[static LLDB_PATH_MAX]);
+		      struct served_image *image, char path[static LLDB_PATH_MAX]);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/image/rsds.h"
 #include "kdnet/wire.h"
 
 enum {
@@ -34,6 +35,11 @@ uint32_t pe_header_sections(const struct pe *pe)
 	while (n > 0 && headers_size(pe, n + 1u) > pe->sections[0].rva)
 		n--;
 	return n;
+}
+
+uint32_t pe_header_end(const struct pe *pe)
+{
+	return (uint32_t)headers_size(pe, pe->section_count + 2u);
 }
 
 /* The largest power of two that all sections and the image keep to. */
@@ -69,16 +75,29 @@ static void write_coff(struct writer *w, const struct pe *pe,
 	wr_le16(w, (uint16_t)flags);
 }
 
+static struct pe_directory directory_of(const struct pe *pe,
+					const struct pe_layout *layout, unsigned number)
+{
+	static const struct pe_directory none;
+	bool lldb = layout->client == IMAGE_FOR_LLDB;
+	/* With an RSDS entry gdb looks for a .debug file of each module; lldb 14 forgets
+	 * the COFF symbols, exports among them, over an export table, and all lldb take
+	 * .pdata before a .debug_frame, but stop at machine frames (RSP.md §14). */
+	if (number == PE_DIRECTORY_DEBUG && lldb && layout->rsds_size > 0)
+		return (struct pe_directory){ layout->rsds_rva, RSDS_DIRECTORY_SIZE };
+	if ((number == PE_DIRECTORY_EXCEPTION || number == PE_DIRECTORY_EXPORT) && !lldb)
+		return pe->directories[number];
+	return none;
+}
+
 static void write_directories(struct writer *w, const struct pe *pe,
-			      enum image_client client)
+			      const struct pe_layout *layout)
 {
 	wr_le32(w, PE_DIRECTORIES);
 	for (unsigned i = 0; i < PE_DIRECTORIES; i++) {
-		/* with an RSDS entry gdb looks for a .debug file of each module */
-		bool kept = i == PE_DIRECTORY_EXPORT || i == PE_DIRECTORY_EXCEPTION ||
-			    (i == PE_DIRECTORY_DEBUG && client == IMAGE_FOR_LLDB);
-		wr_le32(w, kept ? pe->directories[i].rva : 0);
-		wr_le32(w, kept ? pe->directories[i].size : 0);
+		struct pe_directory d = directory_of(pe, layout, i);
+		wr_le32(w, d.rva);
+		wr_le32(w, d.size);
 	}
 }
 
@@ -101,7 +120,7 @@ static void write_optional(struct writer *w, const struct pe *pe,
 	wr_le16(w, pe->subsystem);
 	wr_le16(w, 0);
 	wr_zeros(w, 4 * word + 4); /* stack, heap */
-	write_directories(w, pe, layout->client);
+	write_directories(w, pe, layout);
 }
 
 static void write_section(struct writer *w, const char *name, uint32_t rva, uint32_t size,
@@ -140,6 +159,11 @@ static void write_sections(struct writer *w, const struct pe *pe,
 		write_section(w, s->name, s->rva, s->size, s->size,
 			      section_flags(s, layout->client));
 	}
+	if (layout->rsds_size > 0)
+		write_section(w, ".rsds", layout->rsds_rva, layout->rsds_size,
+			      layout->rsds_size,
+			      PE_SECTION_DATA | PE_SECTION_MEMORY_READ |
+				      PE_SECTION_MEMORY_WRITE);
 	if (layout->debug_frame_length > 0) {
 		char name[16];
 		snprintf(name, sizeof(name), "/%u", layout->debug_frame_name);
@@ -157,7 +181,8 @@ size_t pe_header_write(const struct pe *pe, const struct pe_layout *layout, uint
 	uint32_t end = debug_frame ? layout->debug_frame_rva + layout->debug_frame_length
 				   : pe->image_size;
 	write_dos(&w);
-	write_coff(&w, pe, layout, (uint16_t)(pe->section_count + debug_frame));
+	write_coff(&w, pe, layout,
+		   (uint16_t)(pe->section_count + debug_frame + (layout->rsds_size > 0)));
 	write_optional(&w, pe, layout, (end + PAGE - 1) & ~(uint32_t)(PAGE - 1));
 	write_sections(&w, pe, layout);
 	return wr_ok(&w) ? w.length : 0;

@@ -5,6 +5,7 @@
 
 #include "bridge/image/debug_frame.h"
 #include "bridge/image/pe_header.h"
+#include "bridge/image/rsds.h"
 #include "bridge/image/sparse.h"
 #include "bridge/image/symbols.h"
 
@@ -30,6 +31,7 @@ struct build {
 	struct debug_frame debug_frame;
 	struct coff_table coff;
 	struct pe_layout layout;
+	struct rsds rsds;
 	struct served_image *image;
 };
 
@@ -148,13 +150,12 @@ static enum image_result make_debug_frame(struct build *b)
 	struct unwinder *u = &b->unwinder;
 	*u = (struct unwinder){ .memory = b->memory,
 				.table = &b->functions,
-				.code_left = b->request->client == IMAGE_FOR_GDB
-						     ? b->request->code_max
-						     : 0,
+				.code_left = b->request->code_max,
 				.code_complete = true };
 	if (!unwind_table_read(b->memory, &b->pe, &b->functions) || !find_primaries(b) ||
 	    !debug_frame_init(&b->debug_frame, b->request->base))
 		return failure(b);
+	b->debug_frame.for_lldb = b->request->client == IMAGE_FOR_LLDB;
 	u->primaries = b->primaries;
 	if (b->functions.count == 0)
 		return IMAGE_OK;
@@ -165,10 +166,7 @@ static enum image_result make_debug_frame(struct build *b)
 			return failure(b);
 	if (!debug_frame_finish(&b->debug_frame))
 		return failure(b);
-	/* lldb unwinds by .pdata, which was read for this and is in the file, and takes
-	 * the restoring rules of a .debug_frame for others */
-	if (b->request->client == IMAGE_FOR_GDB)
-		b->layout.debug_frame_length = (uint32_t)b->debug_frame.length;
+	b->layout.debug_frame_length = (uint32_t)b->debug_frame.length;
 	return IMAGE_OK;
 }
 
@@ -177,7 +175,10 @@ static enum image_result make_debug_frame(struct build *b)
 /* Headers, what was read of the module, then unwinding and symbols behind it. */
 static bool add_pieces(struct build *b, size_t headers)
 {
-	size_t end, first = (headers + IMAGE_PIECE - 1) / IMAGE_PIECE;
+	size_t end, first;
+	if (b->layout.rsds_size > 0)
+		headers = b->layout.rsds_rva + b->layout.rsds_size;
+	first = (headers + IMAGE_PIECE - 1) / IMAGE_PIECE;
 	(void)image_memory_piece(b->memory, 0, &end);
 	for (size_t i = first; i < end; i++) {
 		const uint8_t *piece = image_memory_piece(b->memory, i, &end);
@@ -210,6 +211,33 @@ static bool add_headers(struct build *b, size_t *length)
 	return *length > 0 && sparse_add_copy(b->image, 0, headers, *length);
 }
 
+/*
+ * The section that names the PDB: what is left of the header page, which is the module's
+ * own address range, so that it lies on no neighbour.
+ */
+static void place_rsds(struct build *b)
+{
+	uint32_t begin = (pe_header_end(&b->pe) + 15) & ~15u;
+	uint32_t end = b->pe.section_count ? b->pe.sections[0].rva : 0;
+	end = end < PAGE ? end : PAGE;
+	if (b->request->client != IMAGE_FOR_LLDB || b->rsds.path[0] == 0 || begin >= end)
+		return;
+	b->layout.rsds_rva = begin;
+	b->layout.rsds_size = end - begin;
+}
+
+static bool add_rsds(struct build *b)
+{
+	uint8_t bytes[PAGE];
+	const struct pe_layout *l = &b->layout;
+	if (l->rsds_size == 0)
+		return true;
+	/* without room for the path twice there is none: half a name is none */
+	if (!rsds_section_write(&b->rsds, b->rsds.path, l->rsds_rva, bytes, l->rsds_size))
+		memset(bytes, 0, l->rsds_size);
+	return sparse_add_copy(b->image, l->rsds_rva, bytes, l->rsds_size);
+}
+
 static uint32_t align(uint32_t value)
 {
 	return (value + PAGE - 1) & ~(uint32_t)(PAGE - 1);
@@ -226,7 +254,9 @@ static enum image_result make_file(struct build *b)
 	l->symbols = (uint32_t)b->coff.count;
 	b->image = sparse_new(l->symbol_table + coff_size(&b->coff),
 			      b->pe.section_count ? b->pe.sections[0].rva : 0);
-	if (!b->image || !add_headers(b, &headers) || !add_pieces(b, headers))
+	place_rsds(b);
+	if (!b->image || !add_headers(b, &headers) || !add_rsds(b) ||
+	    !add_pieces(b, headers))
 		return IMAGE_NO_MEMORY;
 	if (l->debug_frame_length > 0 &&
 	    !sparse_add_copy(b->image, l->debug_frame_rva, b->debug_frame.bytes,
@@ -237,6 +267,8 @@ static enum image_result make_file(struct build *b)
 
 static enum image_result make_symbols(struct build *b)
 {
+	/* lldb says the module with each symbol */
+	b->coff.one_name = b->request->client == IMAGE_FOR_LLDB;
 	if (!coff_string(&b->coff, ".debug_frame", &b->layout.debug_frame_name) ||
 	    !symbols_add(&b->coff, &b->pe, b->prefix, &b->exports, &b->functions,
 			 b->primaries))
@@ -252,6 +284,9 @@ static enum image_result build(struct build *b)
 		return headers == PE_INTERRUPTED ? IMAGE_INTERRUPTED : IMAGE_BAD;
 	b->pe.section_count = pe_header_sections(&b->pe);
 	if (!exports_read(b->memory, &b->pe, &b->exports))
+		return failure(b);
+	if (b->request->client == IMAGE_FOR_LLDB &&
+	    !rsds_read(b->memory, &b->pe, &b->rsds))
 		return failure(b);
 	enum image_result result = make_debug_frame(b);
 	if (result == IMAGE_OK)

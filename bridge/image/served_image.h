@@ -17,8 +17,10 @@
 struct served_image; /* immutable; a sparse file: what is not there reads as zeros */
 
 enum image_client {
-	IMAGE_FOR_GDB,	/* with .debug_frame, without the debug directory */
-	IMAGE_FOR_LLDB, /* DLL flag set, debug directory kept: RSP.md §13 */
+	IMAGE_FOR_GDB, /* with .debug_frame, without the debug directory */
+	/* DLL flag set, debug directory kept, no .pdata, which it misreads, names without
+	 * `module!` where they are not made up: RSP.md §13, §14 */
+	IMAGE_FOR_LLDB,
 };
 
 enum image_result {
