@@ -1,6 +1,7 @@
 /* kdbridge: one table of subcommands is dispatch and help. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -130,10 +131,19 @@ static int run(const struct subcommand *s, int argc, char **argv)
 	return status;
 }
 
+/* A core file would hold the key. */
+static void no_core_files(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
 	const struct subcommand *named = argc > 1 ? find(argv[1]) : NULL;
 
+	no_core_files();
 	if (sodium_init() < 0) {
 		fprintf(stderr, "kdbridge: libsodium does not start\n");
 		return EXIT_RUNTIME;

@@ -10,6 +10,8 @@
 
 #include <sodium.h>
 
+#include "bridge/setup/ports.h"
+
 /* ---- the target ---- */
 
 static void random_bytes(void *context, void *out, size_t size)
@@ -59,12 +61,19 @@ static bool resolve(const struct connection *c, struct kdnet_peer *peer, struct 
 static void explain_port(struct log *log, uint16_t port, int status)
 {
 	const char *advice = "";
+	struct ports_holder holder;
+	char taken[128];
 
-	if (status == -EADDRINUSE)
-		advice = ": another kdbridge, or WinDbg, has it; end that, or give the "
-			 "target another port";
-	else if (status == -EACCES)
+	if (status == -EADDRINUSE) {
+		bool seen = ports_holder(&holder, port) && holder.pid;
+
+		snprintf(taken, sizeof(taken),
+			 ": %s has it; end that, or give the target another port",
+			 seen ? holder.program : "another user's program");
+		advice = taken;
+	} else if (status == -EACCES) {
 		advice = ": ports below 1024 need privileges; use one from 49152 on";
+	}
 	log_event(log, LOG_ERROR, "port-failed",
 		  "cannot open UDP port {port}: {why}{advice}", LOG_NUMBER("port", port),
 		  LOG_TEXT("why", strerror(-status)), LOG_TEXT("advice", advice));

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <ev.h>
@@ -48,21 +47,12 @@ static void watch_signals(struct worker *w, struct ev_loop *loop, bool stdio)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* A core file would hold the key. */
-static void no_core_files(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-}
-
 int worker_run(struct options *options, struct log *log)
 {
 	struct ev_loop *loop = ev_default_loop(0);
 	struct worker w = { .log = log };
 	bool left;
 
-	no_core_files();
 	if (!loop) {
 		log_event(log, LOG_ERROR, "no-loop", "cannot make an event loop");
 		return EXIT_RUNTIME;

@@ -363,6 +363,8 @@ def test_a_key_shows_neither_in_arguments_nor_in_the_environment(lab):
         proc = pathlib.Path(f"/proc/{process.process.pid}")
         for file in ("cmdline", "environ"):
             expect(b"somesecret" not in (proc / file).read_bytes(), f"{file} shows the key")
+        limits = (proc / "limits").read_text()
+        expect(re.search(r"core file size +0 +0 ", limits), f"no core file: {limits}")
     Sim(lab, port, "--key", key)
     bridge.wait_log("target connected")
 
