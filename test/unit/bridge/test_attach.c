@@ -55,6 +55,53 @@ static void stale_breakpoints_are_released_before_memory_is_read(void **state)
 	fake_end(f);
 }
 
+static void a_boot_that_was_left_cleanly_needs_no_release(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	target_trust(f->t);
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	assert_int_equal(fake_count(f, KD_GET_VERSION), 1);
+	assert_int_equal(fake_count(f, KD_RESTORE_BREAKPOINT), 0);
+	fake_end(f);
+}
+
+static void a_break_in_needs_no_look_at_kdbg(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	fake_give_kdbg(f);
+	target_break_in(f->t);
+	fake_spin_until(f, &f->stops, 1);
+	assert_int_equal(f->last_stop.kind, TARGET_STOP_BREAK_IN);
+	assert_int_equal(fake_count(f, KD_READ_VIRTUAL), 0);
+	fake_end(f);
+}
+
+static bool always(void *context)
+{
+	(void)context;
+	return true;
+}
+
+static void who_gives_up_spoils_kdbg_for_nobody(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	fake_give_kdbg(f);
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	const struct target_events *events = f->t->events;
+	struct target_events impatient = *events;
+	impatient.given_up = always;
+	f->t->events = &impatient;
+	assert_null(target_kdbg(f->t));
+	f->t->events = events;
+	assert_non_null(target_kdbg(f->t));
+	fake_end(f);
+}
+
 static void kdbg_is_found_and_kept(void **state)
 {
 	(void)state;
@@ -177,6 +224,9 @@ int main(void)
 		cmocka_unit_test(the_first_stop_is_prepared_in_the_order_of_the_book),
 		cmocka_unit_test(later_stops_ask_nothing_of_that_again),
 		cmocka_unit_test(stale_breakpoints_are_released_before_memory_is_read),
+		cmocka_unit_test(a_boot_that_was_left_cleanly_needs_no_release),
+		cmocka_unit_test(a_break_in_needs_no_look_at_kdbg),
+		cmocka_unit_test(who_gives_up_spoils_kdbg_for_nobody),
 		cmocka_unit_test(kdbg_is_found_and_kept),
 		cmocka_unit_test(one_lives_without_kdbg),
 		cmocka_unit_test(a_block_that_claims_too_much_is_cut),

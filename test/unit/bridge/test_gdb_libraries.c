@@ -134,6 +134,62 @@ static void without_a_target_the_list_is_empty(void **state)
 	fixture_end(f);
 }
 
+static bool is_waiting(const struct gdb_fixture *f)
+{
+	return images_waiting(&f->gdb.images) == 1;
+}
+
+static void whoever_has_waited_enough_is_let_go(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+	struct images *images = &f->gdb.images;
+	unsigned asked;
+
+	(void)state;
+	event(f, "\\x.sys", FAKE_BASE + 0x2000, false);
+	images_sync(images);
+	asked = fake_count(f->fake, KD_READ_VIRTUAL);
+	images_hurry(images);
+	images_build(images, 60000000, false);
+	assert_true(is_waiting(f));
+	assert_int_equal(fake_count(f->fake, KD_READ_VIRTUAL), asked);
+	/* ahead of need nobody waits */
+	images_build(images, 60000000, true);
+	assert_false(is_waiting(f));
+	fixture_end(f);
+}
+
+static void what_is_missing_is_said_and_when_it_is_there(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+
+	(void)state;
+	f->gdb.image_wait_s = 0;
+	event(f, "\\x.sys", FAKE_BASE + 0x2000, false);
+	list(f);
+	assert_true(gdb_has_images_to_build(&f->gdb));
+	assert_non_null(strstr(fixture_monitor(f, "version"),
+			       "0 of 1 modules have their names; the others"));
+	assert_true(gdb_builds_ahead(&f->gdb));
+	assert_false(gdb_has_images_to_build(&f->gdb));
+	assert_non_null(strstr(fixture_monitor(f, "version"), "all modules have"));
+	fixture_end(f);
+}
+
+static void a_users_commands_are_no_packets_of_the_client(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+	uint64_t packets;
+
+	(void)state;
+	packets = gdb_packets_so_far(&f->gdb);
+	fixture_monitor(f, "images");
+	assert_int_equal(gdb_packets_so_far(&f->gdb), packets);
+	list(f);
+	assert_int_equal(gdb_packets_so_far(&f->gdb), packets + 1);
+	fixture_end(f);
+}
+
 static void monitor_images_counts_them(void **state)
 {
 	struct gdb_fixture *f = fixture_start(1);
@@ -160,6 +216,9 @@ int main(void)
 		cmocka_unit_test(what_is_being_unloaded_is_gone_already),
 		cmocka_unit_test(what_moved_is_missing_once_and_then_there_anew),
 		cmocka_unit_test(without_a_target_the_list_is_empty),
+		cmocka_unit_test(whoever_has_waited_enough_is_let_go),
+		cmocka_unit_test(what_is_missing_is_said_and_when_it_is_there),
+		cmocka_unit_test(a_users_commands_are_no_packets_of_the_client),
 		cmocka_unit_test(monitor_images_counts_them),
 	};
 

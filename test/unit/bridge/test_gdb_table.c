@@ -1,5 +1,6 @@
 #include "bridge/target/breakpoint.h"
 #include "bridge/target/watchpoint.h"
+#include "test/unit/bridge/fake_kdbg.h"
 #include "test/unit/bridge/gdb_fixture.h"
 
 static void the_stop_is_told_with_thread_and_registers(void **state)
@@ -91,15 +92,28 @@ static void threads_are_processors(void **state)
 	fixture_end(f);
 }
 
-static void the_first_thread_list_of_a_stop_costs_nothing(void **state)
+static uint64_t cost_of_thread_list(struct gdb_fixture *f)
+{
+	uint64_t before = target_exchanges(f->fake->t);
+
+	fixture_ask(f, "qXfer:threads:read::0,1000");
+	return target_exchanges(f->fake->t) - before;
+}
+
+/* gdb asks twice while it connects, and once at each stop. */
+static void thread_lists_cost_nothing_until_the_user_looks(void **state)
 {
 	struct gdb_fixture *f = fixture_start(2);
-	uint64_t before;
 
 	(void)state;
-	before = target_exchanges(f->fake->t);
-	fixture_ask(f, "qXfer:threads:read::0,1000");
-	assert_int_equal(target_exchanges(f->fake->t), before);
+	fake_give_kdbg(f->fake);
+	f->fake->t->attach.version.debugger_data_list = f->fake->data_list;
+	assert_int_equal(cost_of_thread_list(f), 0);
+	assert_int_equal(cost_of_thread_list(f), 0);
+	assert_int_not_equal(cost_of_thread_list(f), 0);
+	fake_go(f->fake, TARGET_STEP, 0);
+	gdb_report_stop(&f->gdb);
+	assert_int_equal(cost_of_thread_list(f), 0);
 	fixture_end(f);
 }
 
@@ -203,7 +217,7 @@ int main(void)
 		cmocka_unit_test(breakpoints_are_wanted_and_bad_ones_refused),
 		cmocka_unit_test(hardware_ones_are_taken_but_not_reads_alone),
 		cmocka_unit_test(threads_are_processors),
-		cmocka_unit_test(the_first_thread_list_of_a_stop_costs_nothing),
+		cmocka_unit_test(thread_lists_cost_nothing_until_the_user_looks),
 		cmocka_unit_test(a_resume_becomes_a_plan),
 		cmocka_unit_test(a_lone_step_is_answered_by_its_own_thread),
 		cmocka_unit_test(locking_is_explained_once),

@@ -362,6 +362,27 @@ static void a_long_read_can_be_given_up(void **state)
 	fake_end(f);
 }
 
+static bool after_the_first(void *context)
+{
+	(void)context;
+	return true;
+}
+
+static void one_who_has_gone_is_read_nothing_more(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start_stopped(1);
+	struct target_events impatient = *f->t->events;
+	impatient.given_up = after_the_first;
+	f->t->events = &impatient;
+	uint8_t out[0x3000];
+	size_t done;
+	assert_int_equal(memory_read(f->t, FAKE_BASE, out, sizeof(out), &done),
+			 KD_INTERRUPTED);
+	assert_int_equal(fake_count(f, KD_READ_VIRTUAL), 1);
+	fake_end(f);
+}
+
 static bool answer_nothing_with_success(struct fake_target *f, uint16_t api,
 					uint8_t *data, size_t length)
 {
@@ -501,6 +522,7 @@ int main(void)
 		cmocka_unit_test(a_running_target_has_no_memory),
 		cmocka_unit_test(without_the_cache_each_read_asks_for_just_its_bytes),
 		cmocka_unit_test(a_long_read_can_be_given_up),
+		cmocka_unit_test(one_who_has_gone_is_read_nothing_more),
 		cmocka_unit_test(
 			a_target_that_answers_nothing_for_ever_is_not_asked_for_ever),
 		cmocka_unit_test(a_write_reaches_target_and_cache),

@@ -171,6 +171,37 @@ static void prints_without_a_client_are_kept_for_one(void **state)
 	end(lab);
 }
 
+static struct lab *in_a_look;
+
+/* The first packet of a client, in the midst of a look at the stop. */
+static bool say_hello(struct fake_target *f, uint16_t api, uint8_t *data, size_t length)
+{
+	(void)data;
+	(void)length;
+	if (api == KD_GET_CONTEXT) {
+		f->on_request = NULL;
+		say(in_a_look, "QStartNoAckMode");
+	}
+	return false;
+}
+
+static void one_who_comes_during_the_cleaning_gets_that_stop(void **state)
+{
+	struct lab *lab = start(UNATTENDED_WAIT);
+	unsigned resumes = fake_count(lab->fake, KD_CONTINUE2);
+
+	(void)state;
+	connect_client(lab);
+	in_a_look = lab;
+	lab->fake->on_request = say_hello;
+	lab->session->reclaim = true;
+	target_break_in(lab->session->target);
+	expect_answer(lab, "$OK#");
+	ask(lab, "?", "$T02");
+	assert_int_equal(fake_count(lab->fake, KD_CONTINUE2), resumes);
+	end(lab);
+}
+
 static void load_events_without_a_client_go_on(void **state)
 {
 	struct lab *lab = start(UNATTENDED_WAIT);
@@ -338,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prints_without_a_client_are_kept_for_one),
+		cmocka_unit_test(one_who_comes_during_the_cleaning_gets_that_stop),
 		cmocka_unit_test(load_events_without_a_client_go_on),
 		cmocka_unit_test(an_exception_waits_for_a_client),
 		cmocka_unit_test(or_it_is_passed_on_if_so_asked),
