@@ -1,4 +1,5 @@
 /* kdbridge: one table of subcommands is dispatch and help. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -126,9 +127,10 @@ static int run(const struct subcommand *s, int argc, char **argv)
 	}
 	options_wipe(&options);
 	/* Output that did not arrive, on a full disk, is no success. */
-	if (fflush(stdout) != 0 && status == EXIT_GOOD)
-		status = EXIT_RUNTIME;
-	return status;
+	if (fflush(stdout) == 0)
+		return status;
+	fprintf(stderr, "kdbridge: cannot write the output: %s\n", strerror(errno));
+	return status == EXIT_GOOD ? EXIT_RUNTIME : status;
 }
 
 /* A core file would hold the key. */

@@ -57,6 +57,14 @@ def test_a_new_key_is_its_owners_and_works(lab):
     expect("other users" not in bridge.log(), "no warning for a file of mode 600")
 
 
+def test_output_that_cannot_be_written_is_a_failure(lab):
+    for name in ("keygen", "bcdedit", "doctor"):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([KDBRIDGE, name, "--help"], stdout=full, text=True,
+                                  stderr=subprocess.PIPE, check=False)
+        expect(done.returncode == 1 and "cannot write" in done.stderr, f"{name}: {done}")
+
+
 def settings(text):
     match = re.search(r"/dbgsettings net hostip:(\S+) port:(\d+) key:(\S+)", text)
     expect(match, f"bcdedit /dbgsettings … is not in: {text}")
