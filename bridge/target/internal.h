@@ -452,6 +452,14 @@ struct plan {
 	unsigned trap_flag_processor;
 };
 
+/* One that was cut short, told after the resume that gave it up. */
+struct late_step {
+	unsigned processor;
+	uint64_t until_us; /* 0: none */
+};
+
+/* Is the stop that is being looked at such a one? True takes it: the caller resumes. */
+bool step_take_late(struct target *t);
 /* A new report: true when it is a step within the plan, and the target runs again. */
 bool step_goes_on(struct target *t);
 /* A stop is reported: the plan is over. */
@@ -561,6 +569,7 @@ struct target {
 	struct break_in_state break_in;
 	struct stop_state stop;
 	struct plan plan;
+	struct late_step late_step;
 	struct exception_state exceptions;
 	struct asked_state asked;
 	struct modules_state modules;

@@ -95,6 +95,26 @@ static enum kd_result pass_hard_breakpoint(struct target *t, bool not_handled,
 	return result;
 }
 
+/*
+ * The step that another processor's event cut short may have been made already, and wait
+ * for its turn to be told: then it comes next, and is nobody's any more.
+ */
+static void expect_late_step(struct target *t, unsigned processor)
+{
+	enum { LATE_US = 2000000 };
+	t->late_step.processor = processor;
+	t->late_step.until_us = kdnet_udp_now_us() + LATE_US;
+}
+
+bool step_take_late(struct target *t)
+{
+	if (!stop_is_step_of(t, t->late_step.processor) ||
+	    kdnet_udp_now_us() >= t->late_step.until_us)
+		return false;
+	t->late_step.until_us = 0;
+	return true;
+}
+
 /* A trap flag that nobody's step will clear: KD.md §3 at "TF may be left set". */
 static enum kd_result clear_trap_flags(struct target *t, bool not_handled)
 {
@@ -104,6 +124,7 @@ static enum kd_result clear_trap_flags(struct target *t, bool not_handled)
 		return KD_DONE;
 	if (t->plan.trap_flag_left) {
 		t->plan.trap_flag_left = false;
+		expect_late_step(t, t->plan.trap_flag_processor);
 		result = registers_clear_trap_flag(t, t->plan.trap_flag_processor);
 	}
 	/* an exception that is passed on keeps it, any other resume clears it */

@@ -234,7 +234,7 @@ static bool is_stale(struct target *t)
 {
 	const struct target_stop *stop = &t->stop.stop;
 	if (stop->kind == TARGET_STOP_EXCEPTION)
-		return watchpoint_is_stale(t);
+		return watchpoint_is_stale(t) || step_take_late(t);
 	if (stop->kind != TARGET_STOP_HARD_BREAKPOINT)
 		return false;
 	/* of ours, taken back while the target ran */

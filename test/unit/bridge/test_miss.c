@@ -243,6 +243,40 @@ static void a_miss_in_anothers_step_waits_for_no_step_of_its_own(void **state)
 	fake_end(f);
 }
 
+/* Processor 0 made its step while 1 reported, and has waited for its turn. */
+static void tell_late_step(struct fake_target *f, bool trace)
+{
+	(void)trace;
+	fake_set_tf(f, 0, false);
+	fake_set_register(f, 0, FAKE_RIP, SITE + 1);
+	f->on_resume = NULL;
+	fake_exception(f, 0, KD_STATUS_SINGLE_STEP);
+}
+
+static void a_step_that_anothers_hit_overtook_is_not_told_later(void **state)
+{
+	(void)state;
+	struct fake_target *f = start(2, 1);
+	insert(f, SITE);
+	insert(f, SITE + 0x40);
+	insert(f, SITE + 0x100);
+	f->on_resume = first_hit;
+	fake_go(f, TARGET_CONTINUE, 0); /* processor 0 misses, 1 hits during its step */
+	assert_int_equal(f->last_stop.processor, 1);
+	assert_int_equal(breakpoint_remove(f->t, SITE + 0x100), KD_DONE);
+	f->on_resume = tell_late_step;
+	fake_go(f, TARGET_CONTINUE, 1);
+	assert_int_equal(f->last_stop.kind, TARGET_STOP_BREAKPOINT);
+	assert_int_equal(f->last_stop.pc, SITE + 0x40);
+	/* the next of its kind is news */
+	fake_do_resume(f, TARGET_CONTINUE, 0);
+	fake_spin(f, 20);
+	fake_exception(f, 0, KD_STATUS_SINGLE_STEP);
+	fake_spin_until(f, &f->stops, 4);
+	assert_int_equal(f->last_stop.kind, TARGET_STOP_EXCEPTION);
+	fake_end(f);
+}
+
 static void a_step_that_hits_one_is_the_front_ends(void **state)
 {
 	(void)state;
@@ -297,6 +331,7 @@ int main(void)
 		cmocka_unit_test(a_break_in_ends_a_storm_and_its_byte_is_swallowed),
 		cmocka_unit_test(leaving_ends_a_storm),
 		cmocka_unit_test(a_miss_in_anothers_step_waits_for_no_step_of_its_own),
+		cmocka_unit_test(a_step_that_anothers_hit_overtook_is_not_told_later),
 		cmocka_unit_test(a_step_that_hits_one_is_the_front_ends),
 		cmocka_unit_test(a_hardware_breakpoint_misses_without_a_plant),
 	};
