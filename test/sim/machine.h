@@ -23,9 +23,9 @@ enum {
 };
 
 struct machine_options {
-	const char *images;   /* folder of the guest's PE files */
-	unsigned cpus;	      /* 1 to MACHINE_CPUS_MAX */
-	unsigned modules;     /* synthetic modules beside the real ones */
+	const char *images; /* folder of the guest's PE files */
+	unsigned cpus;	    /* 1 to MACHINE_CPUS_MAX */
+	unsigned modules;   /* synthetic modules beside the real ones */
 	/* PE files that are loaded, too, but not bound nor started: "FILE" or "FILE=NAME" */
 	const char *files[MACHINE_FILES_MAX];
 	unsigned file_count;
