@@ -158,10 +158,11 @@ static inline void fake_on_packet(struct fake_link *l, uint8_t *payload, size_t 
 			fake_on_reset(l);
 		return;
 	}
+	bool repeated = l->host_seen && p.id == l->host_id; /* on a machine that stalls */
 	/* a real one would answer RESEND */
-	assert_false(l->in_flight);
+	assert_false(l->in_flight && !repeated);
 	fake_control(l, KD_PACKET_ACKNOWLEDGE, p.id);
-	if (l->host_seen && p.id == l->host_id)
+	if (repeated)
 		return;
 	l->host_seen = true;
 	l->host_id = p.id;
