@@ -7,6 +7,7 @@ const struct client client_gdb = {
 	.step_reason = RSP_STOP_PLAIN,
 	.libraries_signal = GDB_SIGTRAP,
 	.address_element = "segment",
+	.forgets_interrupts = true,
 	.images = IMAGE_FOR_GDB,
 };
 

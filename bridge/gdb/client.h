@@ -19,6 +19,9 @@ struct client {
 	 * `section`, the base (RSP.md §2, §13). */
 	const char *address_element;
 	enum image_client images;
+	/* It resumes by itself from stops in the midst of a command, and forgets an interrupt
+	 * that such a stop crossed: it has to be answered later. */
+	bool forgets_interrupts;
 	/* A line of its own says why it stopped; it has no console for that. */
 	bool shows_stop_words;
 };

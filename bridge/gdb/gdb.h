@@ -114,6 +114,11 @@ extern const struct rsp_target gdb_table;
 void gdb_report_stop(struct gdb *g);
 /* Tells it to read the list of modules; it resumes by itself (RSP.md §4). */
 void gdb_report_libraries(struct gdb *g);
+/*
+ * Has the user seen the stop that was told last? gdb then asks for the threads, but not at
+ * one within a command of its own, `next` for one (RSP.md §4).
+ */
+bool gdb_user_saw_stop(const struct gdb *g);
 /* The stop that is shown when there is none: no target, or one that cannot be read. */
 void gdb_report_placeholder(struct gdb *g, int signal);
 

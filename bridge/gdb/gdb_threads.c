@@ -46,6 +46,11 @@ size_t gdb_threads(void *context, struct rsp_thread *out, size_t max)
 	return count;
 }
 
+bool gdb_user_saw_stop(const struct gdb *g)
+{
+	return !g->client->forgets_interrupts || g->bare_lists < GDB_LISTS_AT_STOP;
+}
+
 bool gdb_thread_alive(void *context, int thread)
 {
 	struct gdb *g = context;

@@ -455,7 +455,7 @@ struct plan {
 /* One that was cut short, told after the resume that gave it up. */
 struct late_step {
 	unsigned processor;
-	uint64_t until_us; /* 0: none */
+	uint64_t until_us; /* 0: none; UINT64_MAX: when an interrupt is over */
 };
 
 /* Is the stop that is being looked at such a one? True takes it: the caller resumes. */

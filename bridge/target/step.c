@@ -350,8 +350,21 @@ bool step_goes_on(struct target *t)
 	return t->plan.kind == PLAN_RANGE ? range_goes_on(t) : continue_goes_on(t);
 }
 
+/* An interrupt saved the trap flag with the rest, where no resume clears it. */
+static bool is_cut_short_by_interrupt(const struct target *t)
+{
+	enum { EFLAGS_TF = 0x100 };
+	return t->plan.kind != PLAN_CONTINUE && t->stop.stop.kind != TARGET_STOP_STEP &&
+	       t->plan.processor == t->stop.stop.processor &&
+	       !stop_is_step_of(t, t->plan.processor) &&
+	       !(t->stop.change.report.eflags & EFLAGS_TF);
+}
+
 void step_on_stop(struct target *t)
 {
+	if (is_cut_short_by_interrupt(t))
+		t->late_step = (struct late_step){ .processor = t->plan.processor,
+						   .until_us = UINT64_MAX };
 	/* another processor's event cut the step short; on its own the resume clears TF */
 	if (t->plan.kind != PLAN_CONTINUE &&
 	    t->plan.processor != t->stop.stop.processor) {

@@ -125,7 +125,10 @@ static void report(struct session *s)
 		gdb_report_libraries(&s->gdb);
 		return;
 	}
-	s->stop_owed = s->interrupted = false;
+	s->stop_owed = false;
+	s->crossed = s->interrupted;
+	if (target_stopped(s->target)->kind == TARGET_STOP_BREAK_IN)
+		s->interrupted = false;
 	gdb_report_stop(&s->gdb);
 }
 

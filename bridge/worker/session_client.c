@@ -129,6 +129,14 @@ static enum rsp_result resume_placeholder(struct session *s,
 	return await_target(s);
 }
 
+/* An interrupt that a stop crossed is answered by it, if the user saw that one. */
+static void forget_answered_interrupt(struct session *s)
+{
+	if (s->crossed && gdb_user_saw_stop(&s->gdb))
+		s->interrupted = false;
+	s->crossed = false;
+}
+
 static enum rsp_result on_resume(void *context, const struct target_resume *resume)
 {
 	struct session *s = context;
@@ -136,6 +144,7 @@ static enum rsp_result on_resume(void *context, const struct target_resume *resu
 
 	if (s->client != SESSION_PROMPT || target_state(s->target) != TARGET_STOPPED)
 		return resume_placeholder(s, resume);
+	forget_answered_interrupt(s);
 	session_become(s, SESSION_RUNNING);
 	if (is_to_be_told(s, resume)) {
 		s->report_due = true;
@@ -145,7 +154,7 @@ static enum rsp_result on_resume(void *context, const struct target_resume *resu
 	result = target_resume(s->target, resume);
 	/* A stop that came inside is reported by session_work: not after a sleep. */
 	ev_idle_start(s->loop, &s->wake);
-	/* a load event came before the stop that it asked for */
+	/* a load event, or a stop of no interest, came before the one that it asked for */
 	if (result == KD_DONE && s->interrupted)
 		target_break_in(s->target);
 	if (result == KD_DONE || target_state(s->target) != TARGET_STOPPED ||
@@ -159,6 +168,9 @@ static void on_interrupt(void *context)
 {
 	struct session *s = context;
 
+	/* its stop is on the way to the client: does that answer it? */
+	if (s->client == SESSION_PROMPT && !gdb_user_saw_stop(&s->gdb))
+		s->interrupted = s->crossed = true;
 	if (!session_waits(s))
 		return;
 	if (target_state(s->target) == TARGET_WAITING || target_has_prompt(s->target))

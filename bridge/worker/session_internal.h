@@ -24,6 +24,7 @@ struct session {
 	bool stop_owed;		    /* it is to hear why: not of modules alone */
 	int placeholder_due;	    /* the client waits in vain: this signal, 0: none */
 	bool interrupted;	    /* it asked for a stop, and has not seen one yet */
+	bool crossed;		    /* another stop was told meanwhile, or just before */
 	bool passing;		    /* a break-in is on its way that it shall not see */
 	bool clean_due;		    /* what was left in the target has to go */
 	bool clean_holds;	    /* and then it stays stopped */

@@ -2,6 +2,7 @@
 from harness import expect, wait_for
 from rsp_client import Client
 from test_gdb_session import also_with_loss
+from test_modules import with_each_gdb
 
 
 def at(sim, gdb, name):
@@ -22,9 +23,8 @@ def leave(sim, gdb):
     sim.assert_clean()
 
 
-@also_with_loss
-def test_finish_returns_to_the_caller(lab):
-    sim, _, gdb = lab.attached()
+def check_finish_returns_to_the_caller(lab, program="gdb"):
+    sim, _, gdb = lab.attached(program=program)
     at(sim, gdb, "IopLargeFrame")
     caller = called_by(sim)
     text = gdb.run("finish")
@@ -32,9 +32,11 @@ def test_finish_returns_to_the_caller(lab):
     leave(sim, gdb)
 
 
-@also_with_loss
-def test_nexti_steps_over_a_call(lab):
-    sim, _, gdb = lab.attached()
+globals().update(with_each_gdb(check_finish_returns_to_the_caller))
+
+
+def check_nexti_steps_over_a_call(lab, program="gdb"):
+    sim, _, gdb = lab.attached(program=program)
     at(sim, gdb, "IopLargeFrame")
     calls = 0
     for _ in range(60):
@@ -52,9 +54,11 @@ def test_nexti_steps_over_a_call(lab):
     leave(sim, gdb)
 
 
-@also_with_loss
-def test_next_runs_to_the_end_of_a_function_without_lines(lab):
-    sim, _, gdb = lab.attached()
+globals().update(with_each_gdb(check_nexti_steps_over_a_call))
+
+
+def check_next_runs_to_the_end_of_a_function_without_lines(lab, program="gdb"):
+    sim, _, gdb = lab.attached(program=program)
     at(sim, gdb, "IopLargeFrame")
     caller = called_by(sim)
     text = gdb.run("next")
@@ -63,9 +67,11 @@ def test_next_runs_to_the_end_of_a_function_without_lines(lab):
     leave(sim, gdb)
 
 
-@also_with_loss
-def test_until_and_advance_run_to_an_address(lab):
-    sim, _, gdb = lab.attached()
+globals().update(with_each_gdb(check_next_runs_to_the_end_of_a_function_without_lines))
+
+
+def check_until_and_advance_run_to_an_address(lab, program="gdb"):
+    sim, _, gdb = lab.attached(program=program)
     address = sim.symbol("ntoskrnl", "IopMediumFrame")
     for command in ("advance", "until"):
         at(sim, gdb, "IopLargeFrame")
@@ -75,9 +81,11 @@ def test_until_and_advance_run_to_an_address(lab):
     leave(sim, gdb)
 
 
-@also_with_loss
-def test_each_processor_steps_by_itself(lab):
-    sim, _, gdb = lab.attached("--cpus", 4)
+globals().update(with_each_gdb(check_until_and_advance_run_to_an_address))
+
+
+def check_each_processor_steps_by_itself(lab, program="gdb"):
+    sim, _, gdb = lab.attached("--cpus", 4, program=program)
     for cpu in (2, 0, 3, 1):
         gdb.run(f"thread {cpu + 1}")
         for _ in range(3):
@@ -86,6 +94,9 @@ def test_each_processor_steps_by_itself(lab):
             expect(gdb.value("$_thread") == cpu + 1, f"processor {cpu} stays selected")
             expect(gdb.value("$pc") == sim.regs(cpu)["rip"] != before, "and got on")
     leave(sim, gdb)
+
+
+globals().update(with_each_gdb(check_each_processor_steps_by_itself))
 
 
 @also_with_loss
@@ -118,9 +129,8 @@ def test_a_client_that_goes_in_a_range_leaves_nothing(lab):
     sim.assert_clean()
 
 
-@also_with_loss
-def test_a_break_in_that_comes_too_late_is_not_shown(lab):
-    sim, _, gdb = lab.attached("--cpus", 2)
+def check_a_break_in_that_comes_too_late_is_not_shown(lab, *how):
+    sim, _, gdb = lab.attached("--cpus", 2, *how)
     address = sim.symbol("ntoskrnl", "KeUpdateRunTime")
     for _ in range(4):
         gdb.run(f"tbreak *{address:#x}")
@@ -137,3 +147,40 @@ def test_a_break_in_that_comes_too_late_is_not_shown(lab):
         gdb.interrupt()
         expect("SIGINT" in gdb.finish(), "and the one that was asked for comes")
     leave(sim, gdb)
+
+
+
+@also_with_loss
+def test_a_break_in_that_comes_too_late_is_not_shown(lab):
+    check_a_break_in_that_comes_too_late_is_not_shown(lab)
+
+
+@also_with_loss
+def test_nor_on_a_target_that_keeps_them(lab):
+    check_a_break_in_that_comes_too_late_is_not_shown(lab, "--stale-break-in")
+
+
+def check_ctrl_c_ends_a_step_that_never_ends(lab, program):
+    sim, _, gdb = lab.attached("--cpus", 1, program=program)
+    worker = sim.symbol("ntoskrnl", "ExpWorkerThread")
+    gdb.run(f"tbreak *{sim.symbol('ntoskrnl', 'IopLargeFrame'):#x}")
+    gdb.run("continue")
+    # the outermost function never returns: `finish` into it, then `next` is for ever
+    for _ in range(20):
+        if worker <= gdb.value("$pc") < worker + 0x100:
+            break
+        gdb.run("finish")
+    expect(worker <= gdb.value("$pc") < worker + 0x100, f"in it: {gdb.run('bt')}")
+    for command in ("next", "stepi 1000000"):
+        before = sim.stats()["resumes"]
+        gdb.send(command)
+        wait_for("it to go on", lambda n=before: sim.stats()["resumes"] > n + 20)
+        gdb.interrupt()  # once: between two steps of gdb's own, most likely
+        text = gdb.finish()
+        expect("SIGINT" in text or "Quit" in text, f"{command} ends: {text}")
+        expect(sim.state() == "stopped", "and the target stands")
+        expect(gdb.value("$pc") == sim.regs(0)["rip"], "where gdb believes")
+    leave(sim, gdb)
+
+
+globals().update(with_each_gdb(check_ctrl_c_ends_a_step_that_never_ends))

@@ -365,6 +365,24 @@ static void a_reboot_at_the_prompt_is_told_at_the_next_resume(void **state)
 	end(lab);
 }
 
+/* gdb's `next` is many stops, and a Ctrl-C may cross any of them. */
+static void an_interrupt_that_an_unseen_stop_crossed_is_answered_later(void **state)
+{
+	struct lab *lab = start(UNATTENDED_WAIT);
+
+	(void)state;
+	attach(lab);
+	ask(lab, "qfThreadInfo", "$m");
+	ask(lab, "qfThreadInfo", "$m");
+	say(lab, "c");
+	until(lab, is_running(lab));
+	fake_exception(lab->fake, 1, 0xc0000005);
+	expect_answer(lab, "$T0b");
+	assert_int_equal(write(lab->client, "\x03", 1), 1);
+	ask(lab, "vCont;c", "$T02");
+	end(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,6 +398,7 @@ int main(void)
 		cmocka_unit_test(a_prompt_without_a_client_is_answered),
 		cmocka_unit_test(a_prompt_for_a_client_is_a_stop),
 		cmocka_unit_test(a_reboot_at_the_prompt_is_told_at_the_next_resume),
+		cmocka_unit_test(an_interrupt_that_an_unseen_stop_crossed_is_answered_later),
 	};
 
 	if (sodium_init() < 0)
