@@ -19,6 +19,7 @@ const struct client client_lldb = {
 	.opens_images_itself = true,
 	.address_element = "section",
 	.images = IMAGE_FOR_LLDB,
+	.passes_exceptions = true,
 	.shows_stop_words = true,
 };
 

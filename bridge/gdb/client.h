@@ -19,6 +19,9 @@ struct client {
 	 * `section`, the base (RSP.md §2, §13). */
 	const char *address_element;
 	enum image_client images;
+	/* Its continue from an exception means that Windows is to have it: it knows no other
+	 * word for that. gdb says it by a signal. */
+	bool passes_exceptions;
 	/* It resumes by itself from stops in the midst of a command, and forgets an interrupt
 	 * that such a stop crossed: it has to be answered later. */
 	bool forgets_interrupts;

@@ -133,6 +133,20 @@ static void forget_place(struct gdb *g)
 	g->listed_to = 0;
 }
 
+/* Unless the user has moved the PC, which says that it is dealt with. */
+static bool is_passed_on(struct gdb *g, const struct target_stop *stop,
+			 const struct target_resume *plan)
+{
+	uint64_t pc;
+
+	return g->client->passes_exceptions && stop &&
+	       stop->kind == TARGET_STOP_EXCEPTION && plan->kind == TARGET_CONTINUE &&
+	       gdb_signal_of(stop->exception.code) != GDB_SIGTRAP &&
+	       registers_get(g->target, stop->processor, g->description.pc, &pc) ==
+		       KD_DONE &&
+	       pc == stop->pc;
+}
+
 enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume)
 {
 	static const struct target_stop nowhere = { .kind = TARGET_STOP_BREAK_IN };
@@ -148,6 +162,7 @@ enum rsp_result gdb_resume(void *context, const struct rsp_resume *resume)
 	forget_place(g);
 	if (resume->has_address && stop && move_pc(g, &plan, resume->address) != KD_DONE)
 		return RSP_ERROR;
+	plan.not_handled |= is_passed_on(g, stop, &plan);
 	gdb_titles_expire(g);
 	g->alone = plan.alone ? (int)plan.processor + 1 : 0;
 	result = g->owner->resume(g->owner_context, &plan);

@@ -274,6 +274,8 @@ static bool add_entry(struct debug_frame *f, uint32_t cie, const struct unwind_r
 		return true;
 	struct unwind_row last = unwind_leaf(rows[0].rva);
 	struct writer w = new_fde(f, cie, rows[0].rva, end);
+	if (cie != 0)
+		wr_uleb(&w, 0); /* augmentation data */
 	for (size_t i = 0; i < count && rows[i].rva < end; i++) {
 		write_advance(&w, rows[i].rva - last.rva);
 		if (!write_cfa(&w, &last, &rows[i]) ||
@@ -289,7 +291,7 @@ static bool add_entry(struct debug_frame *f, uint32_t cie, const struct unwind_r
 static bool add_signal_cie(struct debug_frame *f)
 {
 	uint32_t at = (uint32_t)f->length;
-	struct writer w = new_cie(f, "S");
+	struct writer w = new_cie(f, "zS");
 	wr_8(&w, CFA_DEF_CFA);
 	wr_uleb(&w, DWARF_RSP);
 	wr_uleb(&w, 8);
@@ -314,7 +316,7 @@ bool debug_frame_add(struct debug_frame *f, const struct unwind_row *rows, size_
 	for (size_t i = 0, next; i < count && rows[i].rva < end; i = next) {
 		bool machine = rows[i].machine_frame;
 		for (next = i + 1; next < count; next++)
-			if (!returns_alike(&rows[i], &rows[next]))
+			if (!returns_alike(&rows[i], &rows[next]) || next == count - 1)
 				break;
 		bool last = next == count || rows[next].rva >= end;
 		if ((machine && f->signal_cie == 0 && !add_signal_cie(f)) ||

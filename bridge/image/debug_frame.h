@@ -25,8 +25,10 @@ struct debug_frame {
 	bool has_trap;
 	/*
 	 * As lldb reads it, set by the caller after debug_frame_init: a rule that is
-	 * restored it takes from an entry's first row, so none is; and a machine frame is
-	 * an entry of a signal's frame itself, since lldb shows each frame in between.
+	 * restored it takes from an entry's first row, so none is; a machine frame is an
+	 * entry of a signal's frame itself, since lldb shows each frame in between; and up
+	 * to lldb 19 rows count from the symbol, wherever the entry begins, so the leaves
+	 * behind a function have an entry of their own.
 	 */
 	bool for_lldb;
 	uint32_t signal_cie; /* for_lldb: where it is, 0: there is none yet */
