@@ -85,6 +85,30 @@ static void what_was_stored_is_found_again(void **state)
 	image_cache_close(cache);
 }
 
+/* Who has the old file open keeps it whole: the new one is another, put in its place. */
+static void a_file_is_written_aside_and_renamed(void **state)
+{
+	(void)state;
+	struct image_cache *cache = open_cache(0);
+	struct served_image *image = some_image();
+	struct stat before, after;
+	char path[PATH_MAX], line[PATH_MAX + 32];
+	assert_true(image_cache_store(cache, &key, IMAGE_FOR_GDB, image));
+	assert_true(image_cache_file(cache, &key, IMAGE_FOR_GDB, path, sizeof(path)));
+	int old = open(path, O_RDONLY);
+	assert_int_equal(fstat(old, &before), 0);
+	assert_true(image_cache_store(cache, &key, IMAGE_FOR_GDB, image));
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_not_equal(before.st_ino, after.st_ino);
+	assert_int_equal(fstat(old, &after), 0);
+	assert_int_equal(before.st_size, after.st_size);
+	snprintf(line, sizeof(line), "! ls -A %s | grep -q '^[.]new-'", folder);
+	assert_int_equal(system(line), 0);
+	close(old);
+	served_image_free(image);
+	image_cache_close(cache);
+}
+
 static void the_file_is_the_image_with_holes(void **state)
 {
 	(void)state;
@@ -297,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_DISK(what_was_stored_is_found_again),
+		ON_DISK(a_file_is_written_aside_and_renamed),
 		ON_DISK(the_file_is_the_image_with_holes),
 		ON_DISK(another_build_is_another_image),
 		ON_DISK(a_module_that_nothing_identifies_is_not_kept),
