@@ -17,7 +17,6 @@ enum {
 	QUESTION = 1024,
 	/* Code that is read for the epilogues of one module. */
 	CODE_MAX = 1 << 20,
-	IMAGE_FILE_MAX = 4096, /* a path, with its NUL */
 	STACK_LOOKED_AT = 2048,
 	PROGRESS_US = 1000000,
 };
@@ -76,6 +75,7 @@ void images_wipe(struct images *images)
 	for (size_t i = 0; i < images->count; i++)
 		wipe_entry(&images->list[i]);
 	free(images->list);
+	lldb_images_free(images->lldb);
 	if (images->cache)
 		image_cache_close(images->cache);
 	memset(images, 0, sizeof(*images));
@@ -251,13 +251,23 @@ static void become_ready(struct images *images, struct image_entry *entry)
 	images->version++;
 }
 
-/* lldb opens the file itself. */
-static bool take_file(struct images *images, struct image_entry *entry,
-		      const struct image_key *key)
+static struct lldb_images *for_lldb(struct images *images)
 {
-	char path[IMAGE_FILE_MAX];
+	if (!images->lldb)
+		images->lldb = lldb_images_new(images->cache, images->pdb_path);
+	return images->lldb;
+}
 
-	if (!image_cache_file(images->cache, key, IMAGE_FOR_LLDB, path, sizeof(path)))
+/* lldb opens the file itself: it is made of `image`, or NULL: was made before. */
+static bool take_file(struct images *images, struct image_entry *entry,
+		      struct served_image *image)
+{
+	const struct image_key key = key_of(entry);
+	char path[LLDB_PATH_MAX];
+
+	if (!for_lldb(images) ||
+	    !(image ? lldb_image_store(images->lldb, &key, image, path)
+		    : lldb_image_find(images->lldb, &key, path)))
 		return false;
 	entry->file = strdup(path);
 	if (!entry->file)
@@ -271,18 +281,17 @@ static void take_built(struct images *images, struct image_entry *entry,
 		       struct served_image *image, bool fresh)
 {
 	const struct image_key key = key_of(entry);
-	bool file = images->client == IMAGE_FOR_LLDB;
-	bool kept = (fresh || file) && images->cache &&
-		    image_cache_store(images->cache, &key, images->client, image);
 
-	if (!file) {
-		entry->image = image;
-		become_ready(images, entry);
+	if (images->client == IMAGE_FOR_LLDB) {
+		if (!take_file(images, entry, image))
+			entry->state = IMAGE_UNSERVABLE;
+		served_image_free(image);
 		return;
 	}
-	served_image_free(image);
-	if (!kept || !take_file(images, entry, &key))
-		entry->state = IMAGE_UNSERVABLE;
+	if (fresh && images->cache)
+		(void)image_cache_store(images->cache, &key, images->client, image);
+	entry->image = image;
+	become_ready(images, entry);
 }
 
 static struct image_request request_of(const struct images *images,
@@ -299,19 +308,17 @@ static struct image_request request_of(const struct images *images,
 static bool take_kept(struct images *images, struct image_entry *entry,
 		      const struct image_key *key)
 {
-	struct served_image *image =
-		images->cache ? image_cache_load(images->cache, key, images->client)
-			      : NULL;
+	struct served_image *image;
 
-	if (image && images->client == IMAGE_FOR_LLDB) {
-		served_image_free(image);
-		return take_file(images, entry, key);
-	}
-	if (image) {
-		entry->image = image;
-		become_ready(images, entry);
-	}
-	return image != NULL;
+	if (images->client == IMAGE_FOR_LLDB)
+		return take_file(images, entry, NULL);
+	image = images->cache ? image_cache_load(images->cache, key, images->client)
+			      : NULL;
+	if (!image)
+		return false;
+	entry->image = image;
+	become_ready(images, entry);
+	return true;
 }
 
 static bool take_local(struct images *images, struct image_entry *entry,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "bridge/image/image_cache.h"
+#include "bridge/image/lldb_image.h"
 #include "bridge/image/served_image.h"
 #include "bridge/target/modules.h"
 
@@ -37,6 +38,8 @@ struct images {
 	enum image_client client;  /* whose images the list has */
 	struct image_cache *cache; /* NULL: nothing is kept */
 	const char *path;	   /* local copies; NULL: none */
+	const char *pdb_path;	   /* PDBs; NULL: none. Set before the first use */
+	struct lldb_images *lldb;  /* NULL: not needed yet */
 	struct image_entry *list;  /* in the order of the target's list */
 	size_t count, room;
 	uint64_t synced;  /* modules_version of the list that it was taken over from */
