@@ -209,12 +209,21 @@ uint64_t gdb_packets_so_far(const struct gdb *g);
 bool gdb_builds_ahead(struct gdb *g);
 /* The module of that name in the list that the client has; NULL: none. */
 const struct library *gdb_library(const struct gdb *g, const char *name);
+/* "/SystemRoot/system32/hal.dll": absolute, slashes forward; a name of the target's. */
+void gdb_library_path(const struct module *module, char out[static LIBRARY_NAME_MAX]);
 /* The exec file of that path, the caller's; NULL: it is none, or no memory. */
 struct served_image *gdb_exec_file(const char *path);
 
 /* gdb_files.c */
 extern const struct rsp_packet gdb_packets[];
 void gdb_files_forget(struct gdb *g);
+
+/* gdb_maps.c */
+/*
+ * The modules in the form of Linux' /proc/NUMBER/maps, malloc'ed; the path is that of the
+ * file. NULL: it is another one, or nothing is known.
+ */
+char *gdb_maps(struct gdb *g, const char *path, size_t *length);
 
 /* monitor.c */
 enum rsp_result gdb_command(void *context, const char *text);

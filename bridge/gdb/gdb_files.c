@@ -1,5 +1,5 @@
 /*
- * vFile: the files of served images, and nothing else. No name that a client sends is
+ * vFile: the files of served images and the list of modules, and nothing else. No name that a client sends is
  * ever given to this machine's file system. RSP.md §2.
  */
 #include "bridge/gdb/gdb.h"
@@ -48,14 +48,44 @@ static void reply_number(struct rsp *r, uint64_t number)
 
 /* ---- handles ---- */
 
+static bool is_open(const struct open_file *file)
+{
+	return file->image || file->text;
+}
+
 static struct open_file *find(struct gdb *g, uint64_t number)
 {
 	struct gdb_files *files = &g->files;
 
 	if (number < FIRST_NUMBER || number - FIRST_NUMBER >= files->count ||
-	    !files->list[number - FIRST_NUMBER].image)
+	    !is_open(&files->list[number - FIRST_NUMBER]))
 		return NULL;
 	return &files->list[number - FIRST_NUMBER];
+}
+
+static void wipe_file(struct open_file *file)
+{
+	served_image_free(file->image);
+	free(file->text);
+	*file = (struct open_file){ .image = NULL };
+}
+
+static uint64_t size_of(const struct open_file *file)
+{
+	return file->image ? served_image_size(file->image) : file->length;
+}
+
+static size_t read_file(const struct open_file *file, uint64_t offset, void *out,
+			size_t length)
+{
+	if (file->image)
+		return served_image_read(file->image, offset, out, length);
+	if (offset >= file->length)
+		return 0;
+	if (length > file->length - offset)
+		length = file->length - (size_t)offset;
+	memcpy(out, file->text + offset, length);
+	return length;
 }
 
 /* A free place; NULL: none. */
@@ -64,7 +94,7 @@ static struct open_file *find_free(struct gdb_files *files)
 	struct open_file *list;
 
 	for (size_t i = 0; i < files->count; i++)
-		if (!files->list[i].image)
+		if (!is_open(&files->list[i]))
 			return &files->list[i];
 	if (files->count == OPEN_MAX_FILES)
 		return NULL;
@@ -75,25 +105,24 @@ static struct open_file *find_free(struct gdb_files *files)
 	return &list[files->count++];
 }
 
-/* Takes over the caller's share in the image. */
-static void open_image(struct gdb *g, struct rsp *r, struct served_image *image,
-		       uint64_t number)
+/* Takes over what the file holds. */
+static void open_file(struct gdb *g, struct rsp *r, struct open_file opened)
 {
 	struct open_file *file = find_free(&g->files);
 
 	if (!file) {
-		served_image_free(image);
+		wipe_file(&opened);
 		reply_error(r, FILE_EMFILE);
 		return;
 	}
-	*file = (struct open_file){ .image = image, .number = number };
+	*file = opened;
 	reply_number(r, FIRST_NUMBER + (uint64_t)(file - g->files.list));
 }
 
 void gdb_files_forget(struct gdb *g)
 {
 	for (size_t i = 0; i < g->files.count; i++)
-		served_image_free(g->files.list[i].image);
+		wipe_file(&g->files.list[i]);
 	free(g->files.list);
 	g->files = (struct gdb_files){ .list = NULL };
 }
@@ -126,6 +155,26 @@ static bool take_name(struct rsp_text *t, char *out, size_t size)
 	return length > 0;
 }
 
+/* The file of that name; not open: there is none. */
+static struct open_file file_named(struct gdb *g, const char *name)
+{
+	struct open_file file = { .image = NULL };
+	const struct library *library = gdb_library(g, name);
+
+	if (library) {
+		file.number = library->serial;
+		file.image = library->image
+				     ? served_image_keep(library->image)
+				     : served_image_empty(
+					       (uint16_t)target_arch(g->target)->machine);
+		return file;
+	}
+	file.image = gdb_exec_file(name);
+	if (!file.image)
+		file.text = gdb_maps(g, name, &file.length);
+	return file;
+}
+
 /* vFile:open:NAME,FLAGS,MODE */
 static void on_open(struct rsp *r, const uint8_t *arguments, size_t length)
 {
@@ -133,8 +182,7 @@ static void on_open(struct rsp *r, const uint8_t *arguments, size_t length)
 	struct rsp_text t = rsp_text_init(arguments, length);
 	char name[LIBRARY_NAME_MAX];
 	bool named = take_name(&t, name, sizeof(name));
-	const struct library *library;
-	struct served_image *image;
+	struct open_file file;
 	uint64_t flags;
 
 	rsp_text_expect(&t, ',');
@@ -145,20 +193,14 @@ static void on_open(struct rsp *r, const uint8_t *arguments, size_t length)
 		reply_error(r, named ? FILE_EINVAL : FILE_ENOENT);
 		return;
 	}
-	library = gdb_library(g, name);
-	if (library && library->image)
-		image = served_image_keep(library->image);
-	else if (library)
-		image = served_image_empty((uint16_t)target_arch(g->target)->machine);
-	else
-		image = gdb_exec_file(name);
-	if (!image) {
+	file = file_named(g, name);
+	if (!is_open(&file)) {
 		reply_error(r, FILE_ENOENT);
 	} else if (flags != OPEN_READ_ONLY) {
-		served_image_free(image);
+		wipe_file(&file);
 		reply_error(r, FILE_EACCES);
 	} else {
-		open_image(g, r, image, library ? library->serial : 0);
+		open_file(g, r, file);
 	}
 }
 
@@ -181,8 +223,8 @@ static void on_pread(struct rsp *r, const uint8_t *arguments, size_t length)
 		reply_error(r, file ? FILE_EINVAL : FILE_EBADF);
 		return;
 	}
-	done = served_image_read(file->image, offset, bytes,
-				 count < READ_MAX ? (size_t)count : READ_MAX);
+	done = read_file(file, offset, bytes,
+			 count < READ_MAX ? (size_t)count : READ_MAX);
 	snprintf(prefix, sizeof(prefix), "F%zx;", done);
 	rsp_reply_binary(r, prefix, bytes, done);
 }
@@ -192,7 +234,7 @@ static void on_pread(struct rsp *r, const uint8_t *arguments, size_t length)
 static void encode_stat(uint8_t out[static STAT_SIZE], const struct open_file *file)
 {
 	struct writer w = wr_init(out, STAT_SIZE);
-	uint64_t size = served_image_size(file->image);
+	uint64_t size = size_of(file);
 
 	wr_zeros(&w, 4);
 	wr_be(&w, file->number & UINT32_MAX, 4);
@@ -233,8 +275,7 @@ static void on_close(struct rsp *r, const uint8_t *arguments, size_t length)
 		reply_error(r, FILE_EBADF);
 		return;
 	}
-	served_image_free(file->image);
-	file->image = NULL;
+	wipe_file(file);
 	reply_number(r, 0);
 }
 

@@ -76,16 +76,21 @@ static const struct library *find(const struct library *list, size_t count,
 	return NULL;
 }
 
-/* As gdb on Linux opens them: absolute, slashes forward (RSP.md §2). */
-static void name_library(struct library *library, const struct module *module)
+/* As gdb on Linux opens them (RSP.md §2). */
+void gdb_library_path(const struct module *module, char out[static LIBRARY_NAME_MAX])
 {
 	const char *path = module->path;
 
-	snprintf(library->name, sizeof(library->name), "%s%s",
+	snprintf(out, LIBRARY_NAME_MAX, "%s%s",
 		 path[0] == '\\' || path[0] == '/' ? "" : "/", path);
-	for (char *c = library->name; *c; c++)
+	for (char *c = out; *c; c++)
 		if (*c == '\\')
 			*c = '/';
+}
+
+static void name_library(struct library *library, const struct module *module)
+{
+	gdb_library_path(module, library->name);
 	library->hash = hash_of(library->name);
 }
 

@@ -36,7 +36,9 @@ struct gdb_libraries {
 };
 
 struct open_file {
-	struct served_image *image; /* NULL: closed */
+	struct served_image *image; /* NULL: it is a text, or closed */
+	char *text;		    /* malloc'ed; NULL: it is an image, or closed */
+	size_t length;		    /* of the text */
 	uint64_t number;	    /* tells files of one name apart */
 };
 

@@ -64,6 +64,26 @@ static void a_module_that_makes_no_sense_opens_as_the_empty_one(void **state)
 	fixture_end(f);
 }
 
+static void modules_are_told_as_linux_tells_them(void **state)
+{
+	static const char line[] =
+		"fffff80300000000-fffff80300002000 rwxp 00000000 00:00 0 "
+		"/SystemRoot/x.sys\n";
+	struct gdb_fixture *f = start_with_driver();
+	const char *text;
+
+	(void)state;
+	assert_string_equal(open_named(f, "/proc/1/maps", ",0,0"), "F3");
+	text = fixture_ask(f, "vFile:pread:3,1000,0");
+	assert_non_null(strstr(text, line));
+	assert_string_equal(fixture_ask(f, "vFile:pread:3,1000,100000"), "F0;");
+	assert_string_equal(open_named(f, "/proc/2/maps", ",0,0"), "F4");
+	assert_string_equal(fixture_ask(f, "vFile:close:3"), "F0");
+	assert_memory_equal(fixture_ask(f, "vFile:pread:3,10,0"), "F-1,9", 5);
+	assert_string_equal(open_named(f, "/proc/1/maps", ",1,1b6"), "F-1,d");
+	fixture_end(f);
+}
+
 static void nothing_else_is_opened(void **state)
 {
 	static const char *const names[] = {
@@ -77,6 +97,12 @@ static void nothing_else_is_opened(void **state)
 		"/kdbridge/amd64/../../etc/passwd",
 		"/kdbridge/mips",
 		"/proc/self/mem",
+		"/proc/self/maps",
+		"/proc//maps",
+		"/proc/1/maps/",
+		"/proc/1/map",
+		"/proc/1x/maps",
+		"/proc/-1/maps",
 		"just probing",
 		"\xff\xfe",
 	};
@@ -223,6 +249,7 @@ int main(void)
 		cmocka_unit_test(the_exec_file_is_served),
 		cmocka_unit_test(a_status_tells_a_regular_file_of_that_size),
 		cmocka_unit_test(a_module_that_makes_no_sense_opens_as_the_empty_one),
+		cmocka_unit_test(modules_are_told_as_linux_tells_them),
 		cmocka_unit_test(nothing_else_is_opened),
 		cmocka_unit_test(nothing_is_opened_for_writing),
 		cmocka_unit_test(odd_packets_are_refused),
