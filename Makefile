@@ -155,6 +155,7 @@ PREFIX ?= /usr/local
 install: all
 	install -D -m 755 $(O)/kdbridge $(DESTDIR)$(PREFIX)/bin/kdbridge
 	install -D -m 644 share/man/kdbridge.1 $(DESTDIR)$(PREFIX)/share/man/man1/kdbridge.1
+	install -D -m 644 scripts/kdbridge.py $(DESTDIR)$(PREFIX)/share/kdbridge/kdbridge.py
 
 #: make clean
 clean:

@@ -7,12 +7,17 @@
     kd modules nt*      each command of `monitor help`, completed with <TAB>
 
 In lldb, `kd-connect [HOST:]PORT` takes the place of `gdb-remote`: completion is there from
-the start, and modules of a bridge that runs on another host are fetched and placed.
-Debian's lldb 14 does not find its own Python module, so start it there as
+the start, and modules of a bridge that runs on another host are fetched and placed. They are
+kept in ~/.cache/kdbridge-lldb; `kd-fetch` gets those that came since. Debian's lldb 14 does not find its own Python module, so start it there as
 `PYTHONPATH=/usr/lib/llvm-14/lib/python3.11/dist-packages lldb`.
 """
 
+import base64
+import binascii
+import collections
+import os
 import re
+import shutil
 
 try:
     import gdb
@@ -28,6 +33,10 @@ COMMAND_LINE = re.compile(r"^([a-z][a-z0-9]*)\s+(\S.*)$")
 
 class NotConnected(Exception):
     """There is no bridge to ask; the text says what to do."""
+
+
+class FetchFailed(Exception):
+    """A module's file did not come; the text says why."""
 
 
 def parse_help(text):
@@ -76,6 +85,110 @@ def define_for_gdb():
             return complete(self.rows, text)
 
     Kd()
+
+
+# ---- the files of modules, when they are on the bridge's host ----
+
+Image = collections.namedtuple("Image", "base size tag path")
+IMAGE_LINE = re.compile(r"^([0-9a-f]{16}) +([0-9a-f]+) ([0-9a-f]{16}) (/[\w./+~@ -]+)$", re.ASCII)
+SAFE_NAME = re.compile(r"^[\w+~-][\w.+~-]{0,199}$", re.ASCII)
+IMAGES_MAX = 4096
+IMAGE_SIZE_MAX = 1 << 29
+KEPT_MAX = 2000  # modules in the folder, the latest used
+TAG_END = 64
+
+
+def parse_images(text):
+    """`monitor image` as rows; what has no harmless name or size is left out."""
+    rows = (IMAGE_LINE.match(line) for line in text.splitlines()[:IMAGES_MAX])
+    images = [Image(int(r[1], 16), int(r[2], 16), int(r[3], 16), r[4]) for r in rows if r]
+    return [i for i in images if i.size <= IMAGE_SIZE_MAX and local_path(i)]
+
+
+def image_folder():
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(cache, "kdbridge-lldb")
+
+
+def local_path(image):
+    """FOLDER/BUILD/NAME, as the bridge keeps it; None when that could lead elsewhere."""
+    parts = image.path.split("/")[-2:]
+    if not all(SAFE_NAME.match(part) for part in parts):
+        return None
+    return os.path.join(image_folder(), *parts)
+
+
+def is_same(path, image):
+    """Is that the file that the bridge has? Its end tells: there is a hash of it all."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size != image.size:
+                return False
+            file.seek(max(0, image.size - TAG_END))
+            end = file.read(TAG_END)
+    except OSError:
+        return False
+    tag = 0xCBF29CE484222325
+    for byte in end:
+        tag = (tag ^ byte) * 0x100000001B3 % (1 << 64)
+    return tag == image.tag
+
+
+def fetch_parts(ask, image, file):
+    """Writes what comes in lines "OFFSET BASE64"; what does not come is zeros."""
+    at = 0
+    while True:
+        *parts, last = ask(f"image {image.base:#x} {at:#x}").split("\n")
+        for part in parts:
+            offset, _, text = part.partition(" ")
+            data = base64.b64decode(text, validate=True)
+            if not at <= int(offset, 16) <= image.size - len(data):
+                raise FetchFailed("the bridge sent what was not asked for")
+            file.seek(int(offset, 16))
+            file.write(data)
+        if last == "end":
+            break
+        if not last.startswith("next ") or not at < int(last[5:], 16) < image.size:
+            raise FetchFailed(last)
+        at = int(last[5:], 16)
+    file.truncate(image.size)
+
+
+def fetch_image(ask, image):
+    path = local_path(image)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    aside = f"{path}.{os.getpid()}"
+    try:
+        with open(aside, "wb") as file:
+            fetch_parts(ask, image, file)
+        if not is_same(aside, image):
+            raise FetchFailed("what came is damaged")
+        os.replace(aside, path)
+    except (OSError, ValueError, binascii.Error, FetchFailed) as error:
+        raise FetchFailed(f"{os.path.basename(path)}: {error}") from error
+    finally:
+        if os.path.exists(aside):
+            os.unlink(aside)
+
+
+def forget_old_images():
+    with os.scandir(image_folder()) as entries:
+        builds = sorted(entries, key=lambda e: e.stat(follow_symlinks=False).st_mtime)
+    for build in builds[:-KEPT_MAX]:
+        shutil.rmtree(build.path, ignore_errors=True)
+
+
+def fetch_missing(ask, images, say):
+    """Gets what is not here yet."""
+    missing = [i for i in images if not is_same(local_path(i), i)]
+    for number, image in enumerate(missing, 1):
+        name = os.path.basename(image.path)
+        say(f"[kdbridge: fetching {name}, {number} of {len(missing)}]")
+        fetch_image(ask, image)
+    for image in images:
+        os.utime(os.path.dirname(local_path(image)))
+    if missing:
+        forget_old_images()
 
 
 # ---- lldb ----
@@ -147,6 +260,63 @@ def grow_lldb_tree(debugger):
         lldb_run(debugger, f"command script add -c {__name__}.kd_{name} kd {name}")
 
 
+def place_image(target, image):
+    """Adds a fetched file as the module at its address."""
+    there = target.ResolveLoadAddress(image.base).GetModule()
+    if there.IsValid():
+        return
+    module = target.AddModule(local_path(image), "x86_64-pc-windows-msvc", None)
+    if not module.IsValid():
+        raise FetchFailed(f"lldb does not take {local_path(image)}")
+    start = module.GetObjectFileHeaderAddress().GetFileAddress()
+    target.SetModuleLoadAddress(module, image.base - start)
+
+
+def remove_stale(target, images):
+    """Modules that were placed by hand stay when theirs is unloaded, or it is another now."""
+    wanted = {(local_path(i), i.base) for i in images}
+    for module in [target.GetModuleAtIndex(i) for i in range(target.GetNumModules())]:
+        path = str(module.GetFileSpec())
+        base = module.GetObjectFileHeaderAddress().GetLoadAddress(target)
+        if path.startswith(image_folder() + os.sep) and (path, base) not in wanted:
+            target.RemoveModule(module)
+
+
+def map_folders(debugger, images):
+    """From now on lldb finds by itself what is here, where it has that setting."""
+    for folder in sorted({os.path.dirname(os.path.dirname(i.path)) for i in images}):
+        pair = f'"{folder}" "{image_folder()}"'
+        shown, worked = lldb_run(debugger, "settings show target.object-map")
+        if worked and f'"{folder}"' not in shown:
+            lldb_run(debugger, f"settings append target.object-map {pair}")
+
+
+def fetch_for_lldb(debugger):
+    """Fetches and places what lldb cannot open; a text about it, or nothing to say."""
+    text = lldb_ask(debugger, "image").rstrip("\n")
+    away = [i for i in parse_images(text) if not is_same(i.path, i)]
+    rest = [line for line in text.splitlines() if "still to be read" in line]
+    if not away:
+        return ""
+    target = debugger.GetSelectedTarget()
+    fetch_missing(lambda c: lldb_ask(debugger, c).rstrip("\n"), away,
+                  lambda line: print(line, flush=True))
+    remove_stale(target, away)
+    for image in away:
+        place_image(target, image)
+    map_folders(debugger, away)
+    return "\n".join([f"[kdbridge: {len(away)} modules of the bridge's host are placed]",
+                      *(f'[kdbridge: {line}; then "kd-fetch"]' for line in rest)])
+
+
+def kd_fetch(debugger, command, result, internal_dict):
+    """Fetches the modules of a bridge on another host that came since the last time."""
+    try:
+        result.PutCString(fetch_for_lldb(debugger) or "[kdbridge: nothing is missing]")
+    except (NotConnected, FetchFailed, OSError) as error:
+        result.SetError(str(error))
+
+
 def kd_connect(debugger, command, result, internal_dict):
     """Connects to a bridge: kd-connect [HOST:]PORT"""
     address = command if ":" in command else "127.0.0.1:" + command
@@ -159,12 +329,14 @@ def kd_connect(debugger, command, result, internal_dict):
     result.PutCString(output.rstrip("\n"))
     try:
         grow_lldb_tree(debugger)
-    except NotConnected as error:
+        result.PutCString(fetch_for_lldb(debugger))
+    except (NotConnected, FetchFailed, OSError) as error:
         result.SetError(str(error))
 
 
 def __lldb_init_module(debugger, internal_dict):
     lldb_run(debugger, f"command script add -o -f {__name__}.kd_connect kd-connect")
+    lldb_run(debugger, f"command script add -o -f {__name__}.kd_fetch kd-fetch")
     lldb_run(debugger, f"command script add -o -f {__name__}.kd kd")
     try:
         grow_lldb_tree(debugger)

@@ -56,6 +56,8 @@ const struct monitor_command monitor_commands[] = {
 	{ "help", "[COMMAND]", "this list", on_help },
 	{ "idt", "[VECTOR] [cpu N]", "the interrupt handlers of a processor",
 	  monitor_idt },
+	{ "image", "[BASE OFFSET]", "the files of modules, for an lldb on another host",
+	  monitor_image },
 	{ "images", "[wait]", "for how many modules there are names and backtraces",
 	  monitor_images },
 	{ "in", "PORT [1|2|4]", "read an I/O port", monitor_in },

@@ -35,6 +35,9 @@ void monitor_idt(struct gdb *g, const char *arguments);
 /* monitor_exception.c */
 void monitor_exception(struct gdb *g, const char *arguments);
 
+/* monitor_image.c */
+void monitor_image(struct gdb *g, const char *arguments);
+
 /* monitor_machine.c: what lies beside memory and registers */
 void monitor_in(struct gdb *g, const char *arguments);
 void monitor_out(struct gdb *g, const char *arguments);
