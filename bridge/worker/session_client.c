@@ -67,8 +67,10 @@ static bool on_await_stop(void *context, bool attach)
 		session_become(s, SESSION_PLACEHOLDER);
 		return false;
 	}
-	if (s->clean_due)
+	if (s->clean_due) {
 		(void)leave_target(s, false); /* of one that could not be left before */
+		leave_note_open(s);	      /* it noted that all is clean */
+	}
 	session_become(s, SESSION_PROMPT);
 	return true;
 }
