@@ -300,6 +300,66 @@ class Gdb:
                 raise Failure(f"gdb did not quit: {self.transcript[-1500:]}") from None
 
 
+class Lldb(Gdb):
+    """A real lldb, driven line by line; `program` is a path."""
+
+    def __init__(self, lab, program):
+        # pylint: disable=super-init-not-called
+        libraries = pathlib.Path(program).resolve().parents[3]
+        self.process = subprocess.Popen(
+            [program, "--no-lldbinit", "--no-use-colors"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=lab.folder,
+            start_new_session=True,
+            env={**os.environ, "LC_ALL": "C", "TERM": "dumb", "HOME": str(lab.folder),
+                 "LD_LIBRARY_PATH": f"{libraries}/lib/x86_64-linux-gnu"})
+        lab.gdbs.append(self)
+        self.buffer = ""
+        self.count = 0
+        self.transcript = ""
+        self.run("settings set stop-line-count-before 0")
+        self.run("settings set auto-confirm true")
+
+    def send(self, command):
+        """The second line is no command: its refusal tells that the first one is done."""
+        self.count += 1
+        self.process.stdin.write(f"{command}\nhelp @@{self.count}@@\n".encode())
+        self.process.stdin.flush()
+
+    def finish(self, deadline_s=DEADLINE_S):
+        text = self.read_until(rf"error: '@@{self.count}@@' is not a known command\.\n"
+                               rf"(?:Try .*\n)*", deadline_s)
+        return re.sub(r"\(lldb\) (help @@\d+@@\n)?|(?m:^(Try .*|error: '@@.*)\n)", "", text)
+
+    def connect(self, bridge, how="gdb-remote"):
+        self.send(f"{how} {bridge.endpoint}")
+        return self.stopped()
+
+    def leave(self, command="process detach"):
+        """Its end is told some time after the command's."""
+        self.send(command)
+        return self.read_until(r"Process \d+ (detached|exited)[^\n]*\n")
+
+    def stopped(self, deadline_s=DEADLINE_S):
+        """Waits for a stop that the user sees; what lldb said until then."""
+        text = self.read_until(r"Process \d+ (stopped|exited)[^\n]*\n", deadline_s)
+        return text + self.run("thread info")
+
+    def go(self, command="continue", deadline_s=DEADLINE_S):
+        """Resumes, and waits for the stop."""
+        self.send(command)
+        return self.stopped(deadline_s)
+
+    def value(self, expression):
+        """Of a register, by `$name`."""
+        text = self.run(f"register read {expression.lstrip('$')}")
+        match = re.search(r"= (0x[0-9a-f]+)", text)
+        expect(match, f"{expression} has no value: {text!r}")
+        return int(match.group(1), 16)
+
+    def interrupt(self):
+        self.send("process interrupt")
+
+
 class Lab:
     """One test's folder and processes."""
 
