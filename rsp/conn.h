@@ -29,7 +29,7 @@ enum rsp_state {
 };
 
 enum {
-	RSP_KINDS_MAX = 96,	/* kinds of packets that are counted */
+	RSP_KINDS_MAX = 128,	/* kinds of packets that are counted */
 	RSP_RESENDS_MAX = 3,	/* gdb asks three times */
 	RSP_OBJECT_MAX = 32,	/* name of a qXfer object, with its NUL */
 	RSP_PATH_MAX = 4096,	/* a path of the client's, with its NUL */

@@ -53,7 +53,7 @@ static void answer_region(struct rsp *r, const struct rsp_region *region)
 	reply_answer(r);
 }
 
-/* `qMemoryRegionInfo:ADDRESS`; without an address: is there that packet? */
+/* `qMemoryRegionInfo:ADDRESS` */
 void on_memory_region(struct rsp *r, const uint8_t *arguments, size_t length)
 {
 	struct rsp_text t = rsp_text_init(arguments, length);
@@ -61,10 +61,6 @@ void on_memory_region(struct rsp *r, const uint8_t *arguments, size_t length)
 	uint64_t address;
 	if (!r->target->region) {
 		rsp_reply_empty(r);
-		return;
-	}
-	if (length == 0) {
-		rsp_reply_ok(r);
 		return;
 	}
 	address = rsp_text_hex(&t);

@@ -60,8 +60,6 @@ static const struct rsp_packet packets[] = {
 	{ "jThreadsInfo", RSP_EXACT, RSP_STOPPED, on_threads_json },
 	{ "x", RSP_PREFIX, RSP_STOPPED, on_memory_read_binary },
 	{ "qMemoryRegionInfo:", RSP_PREFIX, RSP_STOPPED, on_memory_region },
-	/* no `:`: does the server know the packet? */
-	{ "qMemoryRegionInfo", RSP_EXACT, RSP_STOPPED, on_memory_region },
 
 	{ NULL, RSP_EXACT, RSP_ALWAYS, NULL },
 };
