@@ -452,13 +452,8 @@ struct plan {
 	unsigned trap_flag_processor;
 };
 
-/* One that was cut short, told after the resume that gave it up. */
-struct late_step {
-	unsigned processor;
-	uint64_t until_us; /* 0: none; UINT64_MAX: when an interrupt is over */
-};
-
-/* Is the stop that is being looked at such a one? True takes it: the caller resumes. */
+/* Is the stop that is being looked at a step that was cut short, told after the resume
+ * that gave it up? True takes it: the caller resumes. */
 bool step_take_late(struct target *t);
 /* A new report: true when it is a step within the plan, and the target runs again. */
 bool step_goes_on(struct target *t);
@@ -569,7 +564,9 @@ struct target {
 	struct break_in_state break_in;
 	struct stop_state stop;
 	struct plan plan;
-	struct late_step late_step;
+	/* By processor: until when one that was cut short may be told late; 0: there is none,
+	 * UINT64_MAX: when an interrupt is over. */
+	uint64_t late_steps[PROCESSORS_MAX];
 	struct exception_state exceptions;
 	struct asked_state asked;
 	struct modules_state modules;

@@ -42,6 +42,9 @@ static bool go_on(struct target *t)
 	enum kd_result result = breakpoint_lift(t, pc);
 	if (result == KD_DONE)
 		result = registers_write_back(t);
+	/* in an interrupt: its frame has the trap flag of the step that it came before */
+	if (t->plan.kind == PLAN_OFF && !other_steps)
+		t->late_steps[processor] = UINT64_MAX;
 	if (!other_steps)
 		t->plan = (struct plan){ .kind = PLAN_OFF,
 					 .processor = processor,

@@ -102,16 +102,16 @@ static enum kd_result pass_hard_breakpoint(struct target *t, bool not_handled,
 static void expect_late_step(struct target *t, unsigned processor)
 {
 	enum { LATE_US = 2000000 };
-	t->late_step.processor = processor;
-	t->late_step.until_us = kdnet_udp_now_us() + LATE_US;
+	t->late_steps[processor] = kdnet_udp_now_us() + LATE_US;
 }
 
 bool step_take_late(struct target *t)
 {
-	if (!stop_is_step_of(t, t->late_step.processor) ||
-	    kdnet_udp_now_us() >= t->late_step.until_us)
+	uint64_t *until_us = &t->late_steps[t->stop.change.processor];
+	if (!stop_is_step_of(t, t->stop.change.processor) ||
+	    kdnet_udp_now_us() >= *until_us)
 		return false;
-	t->late_step.until_us = 0;
+	*until_us = 0;
 	return true;
 }
 
@@ -363,8 +363,7 @@ static bool is_cut_short_by_interrupt(const struct target *t)
 void step_on_stop(struct target *t)
 {
 	if (is_cut_short_by_interrupt(t))
-		t->late_step = (struct late_step){ .processor = t->plan.processor,
-						   .until_us = UINT64_MAX };
+		t->late_steps[t->plan.processor] = UINT64_MAX;
 	/* another processor's event cut the step short; on its own the resume clears TF */
 	if (t->plan.kind != PLAN_CONTINUE &&
 	    t->plan.processor != t->stop.stop.processor) {

@@ -69,7 +69,7 @@ static void forget_session(struct target *t)
 	t->stop.pending = false;
 	t->stop.step_made = false;
 	t->stop.fatal_length = 0;
-	t->late_step = (struct late_step){ .until_us = 0 };
+	memset(t->late_steps, 0, sizeof(t->late_steps));
 	t->plan = (struct plan){ .kind = PLAN_CONTINUE };
 	break_in_forget(t);
 	asked_forget(t);
