@@ -398,7 +398,8 @@ int main(void)
 		cmocka_unit_test(a_prompt_without_a_client_is_answered),
 		cmocka_unit_test(a_prompt_for_a_client_is_a_stop),
 		cmocka_unit_test(a_reboot_at_the_prompt_is_told_at_the_next_resume),
-		cmocka_unit_test(an_interrupt_that_an_unseen_stop_crossed_is_answered_later),
+		cmocka_unit_test(
+			an_interrupt_that_an_unseen_stop_crossed_is_answered_later),
 	};
 
 	if (sodium_init() < 0)
