@@ -20,6 +20,7 @@ const struct client client_lldb = {
 	.address_element = "section",
 	.images = IMAGE_FOR_LLDB,
 	.passes_exceptions = true,
+	.takes_titles = true,
 	.shows_stop_words = true,
 };
 

@@ -25,6 +25,8 @@ struct client {
 	/* It resumes by itself from stops in the midst of a command, and forgets an interrupt
 	 * that such a stop crossed: it has to be answered later. */
 	bool forgets_interrupts;
+	/* It is told what runs on each processor with a stop: lists are bare. */
+	bool takes_titles;
 	/* A line of its own says why it stopped; it has no console for that. */
 	bool shows_stop_words;
 };

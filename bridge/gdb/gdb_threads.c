@@ -26,7 +26,7 @@ static size_t placeholder(const struct gdb *g, struct rsp_thread *out, size_t ma
 size_t gdb_threads(void *context, struct rsp_thread *out, size_t max)
 {
 	struct gdb *g = context;
-	bool describe = g->bare_lists == 0;
+	bool describe = !g->client->takes_titles && g->bare_lists == 0;
 	size_t count;
 
 	if (!gdb_is_live(g))
@@ -41,7 +41,7 @@ size_t gdb_threads(void *context, struct rsp_thread *out, size_t max)
 			processors_describe(g->target, i, out[i].extra,
 					    sizeof(out[i].extra));
 	}
-	g->bare_lists -= !describe;
+	g->bare_lists -= !describe && g->bare_lists > 0;
 	gdb_charge(g);
 	return count;
 }

@@ -19,6 +19,10 @@ def program(version, name="lldb"):
     return None
 
 
+def newest():
+    return next(filter(None, map(program, reversed(VERSIONS))), None)
+
+
 def with_each_lldb(check):
     """One test for each version."""
     def make(version):
