@@ -11,6 +11,10 @@ enum {
 	IMAGE_WAIT_MAX = 3600,
 	DEFAULT_WAIT = 10, /* three pokes, KDNET.md §4 */
 	WAIT_MAX = 3600,
+	DEFAULT_RECORD_SIZE = 64,
+	RECORD_SIZE_MAX = 1023, /* MiB; dissect reads files below 1 GiB */
+	DEFAULT_RECORD_FILES = 4,
+	RECORD_FILES_MOST = 1000,
 	PCI_BUS_MAX = 255,
 	PCI_DEVICE_MAX = 31,
 	PCI_FUNCTION_MAX = 7,
@@ -84,6 +88,11 @@ static bool on_image_path(struct parser *p)
 	return take_directory(p, "image-path", p->argument, &p->options->image_path);
 }
 
+static bool on_pdb_path(struct parser *p)
+{
+	return take_directory(p, "pdb-path", p->argument, &p->options->pdb_path);
+}
+
 /* A decimal number and nothing else. */
 static bool take_number(const char *text, unsigned long least, unsigned long most,
 			unsigned *number)
@@ -102,6 +111,40 @@ static bool on_image_wait(struct parser *p)
 		return true;
 	snprintf(p->error, p->size, "bad --image-wait: give seconds from 0 to %d",
 		 IMAGE_WAIT_MAX);
+	return false;
+}
+
+static bool on_record(struct parser *p)
+{
+	p->options->record = p->argument;
+	if (p->argument[0])
+		return true;
+	snprintf(p->error, p->size,
+		 "bad --record: give a file, such as session.pcapng");
+	return false;
+}
+
+static bool on_record_key(struct parser *p)
+{
+	p->options->record_key = true;
+	return true;
+}
+
+static bool on_record_size(struct parser *p)
+{
+	if (take_number(p->argument, 1, RECORD_SIZE_MAX, &p->options->record_size_mib))
+		return true;
+	snprintf(p->error, p->size, "bad --record-size: give MiB from 1 to %d",
+		 RECORD_SIZE_MAX);
+	return false;
+}
+
+static bool on_record_files(struct parser *p)
+{
+	if (take_number(p->argument, 1, RECORD_FILES_MOST, &p->options->record_files))
+		return true;
+	snprintf(p->error, p->size, "bad --record-files: give a number from 1 to %d",
+		 RECORD_FILES_MOST);
 	return false;
 }
 
@@ -226,7 +269,7 @@ static const struct row rows[] = {
 	{ "port", "N", OPTIONS_BCDEDIT, CALL(on_port),
 	  "the UDP port; a free one from 50000 on when not given" },
 	{ "key", "KEY", OPTIONS_DISSECT, CALL(on_key),
-	  "the key of the target that was recorded" },
+	  "the key of the target that was recorded, where the file does not hold it" },
 	{ "key", "KEY", OPTIONS_BCDEDIT, CALL(on_key),
 	  "the key; a new one is made when none is given" },
 	{ "key-file", "FILE", ALL & ~OPTIONS_KEYGEN, CALL(on_key_file),
@@ -257,12 +300,22 @@ static const struct row rows[] = {
 	  "look for copies of the target's modules in DIR before reading its memory" },
 	{ "image-wait", "SECONDS", OPTIONS_TARGET, CALL(on_image_wait),
 	  "let gdb's connecting wait so long for modules; 5 when not given" },
+	{ "pdb-path", "DIR", OPTIONS_TARGET, CALL(on_pdb_path),
+	  "name lldb the modules' PDBs that are in DIR, for source lines and types" },
+	{ "record", "FILE", OPTIONS_TARGET, CALL(on_record),
+	  "record the session's datagrams, sealed, for dissect and Wireshark" },
+	{ "record-key", NULL, OPTIONS_TARGET, CALL(on_record_key),
+	  "with the key: who has the file can read all of it" },
+	{ "record-size", "MIB", OPTIONS_TARGET, CALL(on_record_size),
+	  "begin a new file after so much; 64 when not given" },
+	{ "record-files", "N", OPTIONS_TARGET, CALL(on_record_files),
+	  "keep so many files, FILE and older ones; 4 when not given" },
 	{ "log-level", "error|warn|info|debug", OPTIONS_TARGET, CHOICE(level),
 	  "how much to say on stderr; info when not given" },
 	{ "log-format", "text|json", OPTIONS_TARGET, CHOICE(format),
 	  "log lines for people or for machines" },
-	{ "format", "text|hex", OPTIONS_DISSECT, CHOICE(dissect_format),
-	  "a line a datagram for people, or all bytes in columns" },
+	{ "format", "text|hex|summary", OPTIONS_DISSECT, CHOICE(dissect_format),
+	  "a line a datagram for people, all bytes in columns, or sums and times" },
 	{ "help", NULL, ALL, CALL(on_help), "this text" },
 	{ "version", NULL, ALL, CALL(on_version), "the version of the program" },
 };
@@ -314,12 +367,9 @@ static bool target_is_complete(struct parser *p)
 
 static bool dissect_is_complete(struct parser *p)
 {
-	if (p->options->file && p->options->connection.key)
+	if (p->options->file)
 		return true;
-	snprintf(p->error, p->size, "%s",
-		 p->options->file
-			 ? "no key: give --key KEY, --key-file FILE or KDBRIDGE_KEY"
-			 : "no file: give a pcapng or pcap file to dissect");
+	snprintf(p->error, p->size, "no file: give a pcapng or pcap file to dissect");
 	return false;
 }
 
@@ -472,6 +522,8 @@ enum options_result options_parse(struct options *o, enum options_command comman
 
 	*o = (struct options){ .level = LOG_INFO,
 			       .image_wait_s = DEFAULT_IMAGE_WAIT,
+			       .record_size_mib = DEFAULT_RECORD_SIZE,
+			       .record_files = DEFAULT_RECORD_FILES,
 			       .wait_s = DEFAULT_WAIT };
 	o->listen.port = DEFAULT_PORT;
 	strcpy(o->listen.address, "127.0.0.1");

@@ -43,9 +43,15 @@ struct options {
 	struct rsp_endpoint listen;
 	bool stdio;
 	/* Where images are kept (NULL: the usual place, "none": nowhere), where local copies
-	 * of the target's files are (may be NULL), how long a list of modules may take. */
-	const char *image_cache, *image_path;
+	 * of the target's files and their PDBs are (may be NULL), how long a list of modules
+	 * may take. */
+	const char *image_cache, *image_path, *pdb_path;
 	unsigned image_wait_s;
+	/* Where the datagrams are recorded (NULL: nowhere), in how many files of which size,
+	 * and with the key in them? */
+	const char *record;
+	unsigned record_size_mib, record_files;
+	bool record_key;
 	/* enums of the choices, in the order of the words in the table */
 	int unattended, disconnect, break_at, level, format, dissect_format;
 };

@@ -254,7 +254,7 @@ static void become_ready(struct images *images, struct image_entry *entry)
 static struct lldb_images *for_lldb(struct images *images)
 {
 	if (!images->lldb)
-		images->lldb = lldb_images_new(images->cache, images->pdb_path);
+		images->lldb = lldb_images_new(images->cache, &images->pdbs);
 	return images->lldb;
 }
 

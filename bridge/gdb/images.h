@@ -38,7 +38,7 @@ struct images {
 	enum image_client client;  /* whose images the list has */
 	struct image_cache *cache; /* NULL: nothing is kept */
 	const char *path;	   /* local copies; NULL: none */
-	const char *pdb_path;	   /* PDBs; NULL: none. Set before the first use */
+	struct pdb_places pdbs;	   /* for lldb. Set before the first use */
 	struct lldb_images *lldb;  /* NULL: not needed yet */
 	struct image_entry *list;  /* in the order of the target's list */
 	size_t count, room;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bridge/image/find_file.h"
 #include "bridge/image/pdb.h"
 #include "bridge/image/pe.h"
 #include "bridge/image/sparse.h"
@@ -19,17 +20,18 @@ struct lldb_images {
 	struct image_cache *kept;    /* the user's; may be disabled or NULL */
 	struct image_cache *private; /* of this session; NULL: not made yet */
 	char directory[PATH_MAX];    /* the private one */
-	const char *pdb_path;
+	const struct pdb_places *pdbs;
 	uint32_t nameless; /* modules so far that nothing identifies */
 };
 
-struct lldb_images *lldb_images_new(struct image_cache *cache, const char *pdb_path)
+struct lldb_images *lldb_images_new(struct image_cache *cache,
+				    const struct pdb_places *pdbs)
 {
 	struct lldb_images *l = calloc(1, sizeof(*l));
 	if (!l)
 		return NULL;
 	l->kept = cache && image_cache_directory(cache) ? cache : NULL;
-	l->pdb_path = pdb_path;
+	l->pdbs = pdbs;
 	return l;
 }
 
@@ -88,15 +90,52 @@ static void find_section(struct served_image *image, struct pdb_section *out)
 	image_memory_free(memory);
 }
 
-/* What the debug directory is to name: lldb_image.h has the order. */
-static void choose(const struct lldb_images *l, const struct rsds *rsds,
-		   char out[static PATH_MAX])
+/* Where a PDB may be, the first place first. */
+enum place { IN_PDB_PATH, AT_ITS_PATH, BESIDE_THE_FILE, PLACES };
+
+static enum pdb_found look_in(const struct lldb_images *l, enum place place,
+			      const char *file, const struct rsds *rsds,
+			      char out[static PATH_MAX])
+{
+	char folder[PATH_MAX];
+	switch (place) {
+	case IN_PDB_PATH:
+		return l->pdbs->path ? pdb_find(l->pdbs->path, rsds, out) : PDB_MISSING;
+	case AT_ITS_PATH:
+		snprintf(out, PATH_MAX, "%s", rsds->path);
+		return out[0] == '/' ? pdb_check(out, rsds) : PDB_MISSING;
+	default:
+		snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(file, '/') - file),
+			 file);
+		return find_file(folder, rsds_file_name(rsds), out) ? pdb_check(out, rsds)
+								    : PDB_MISSING;
+	}
+}
+
+/*
+ * What the debug directory of the module's file is to name: lldb_image.h has the order.
+ * `wrong`: the first file of another build, where no place has a right one; else empty.
+ */
+static void choose(const struct lldb_images *l, const char *file, const struct rsds *rsds,
+		   char out[static PATH_MAX], char wrong[static PATH_MAX])
 {
 	char found[PATH_MAX];
-	if (l->pdb_path && pdb_find(l->pdb_path, rsds, found) && realpath(found, out))
-		return;
-	bool here = rsds->path[0] == '/' && pdb_matches(rsds->path, rsds);
-	snprintf(out, PATH_MAX, "%s", here ? rsds->path : rsds_file_name(rsds));
+	wrong[0] = 0;
+	snprintf(out, PATH_MAX, "%s", rsds_file_name(rsds));
+	for (enum place place = 0; place < PLACES; place++)
+		switch (look_in(l, place, file, rsds, found)) {
+		case PDB_FOUND:
+			wrong[0] = 0;
+			if (place != BESIDE_THE_FILE && !realpath(found, out))
+				continue;
+			return;
+		case PDB_OTHER:
+			if (!wrong[0])
+				snprintf(wrong, PATH_MAX, "%s", found);
+			break;
+		case PDB_MISSING:
+			break;
+		}
 }
 
 static void put_section(const struct pdb_section *section, uint64_t offset,
@@ -132,21 +171,24 @@ static struct served_image *with_section(const struct served_image *image,
 }
 
 /*
- * The image with the PDB that is there now. NULL: the image is as it should be, or
- * nothing can be done.
+ * The image with the PDB that is there now; `file` is where it is kept. NULL: the image
+ * is as it should be, or nothing can be done.
  */
 static struct served_image *renamed(const struct lldb_images *l,
+				    const struct image_key *key, const char *file,
 				    struct served_image *image)
 {
 	struct pdb_section section;
-	char wanted[PATH_MAX];
+	char wanted[PATH_MAX], wrong[PATH_MAX];
 	struct rsds rsds;
 	const char *shown;
 	find_section(image, &section);
 	if (section.size == 0 ||
 	    !rsds_section_read(section.bytes, section.size, &rsds, &shown))
 		return NULL;
-	choose(l, &rsds, wanted);
+	choose(l, file, &rsds, wanted, wrong);
+	if (wrong[0] && l->pdbs->wrong)
+		l->pdbs->wrong(l->pdbs->context, key->name, wrong);
 	if (strcmp(wanted, shown) == 0)
 		return NULL;
 	if (!rsds_section_write(&rsds, wanted, section.rva, section.bytes,
@@ -167,6 +209,21 @@ static bool path_of(const struct image_cache *cache, const struct image_key *key
 	       realpath(file, path) != NULL;
 }
 
+/* Keeps it, with the PDB that is there now; `fresh`: it is not kept yet. */
+static bool keep(const struct lldb_images *l, struct image_cache *cache,
+		 const struct image_key *key, struct served_image *image, bool fresh,
+		 char path[static LLDB_PATH_MAX])
+{
+	char file[PATH_MAX];
+	if (!cache || !image_cache_file(cache, key, IMAGE_FOR_LLDB, file, sizeof(file)))
+		return false;
+	struct served_image *better = renamed(l, key, file, image);
+	bool ok = (!better && !fresh) ||
+		  image_cache_store(cache, key, IMAGE_FOR_LLDB, better ? better : image);
+	served_image_free(better);
+	return ok && path_of(cache, key, path);
+}
+
 static bool is_identified(const struct image_key *key)
 {
 	return key->timestamp != 0 || key->checksum != 0;
@@ -179,11 +236,9 @@ static bool find_in(struct lldb_images *l, struct image_cache *cache,
 		cache ? image_cache_load(cache, key, IMAGE_FOR_LLDB) : NULL;
 	if (!image)
 		return false;
-	struct served_image *better = renamed(l, image);
-	bool ok = !better || image_cache_store(cache, key, IMAGE_FOR_LLDB, better);
-	served_image_free(better);
+	bool ok = keep(l, cache, key, image, false, path);
 	served_image_free(image);
-	return ok && path_of(cache, key, path);
+	return ok;
 }
 
 bool lldb_image_find(struct lldb_images *l, const struct image_key *key,
@@ -196,18 +251,9 @@ bool lldb_image_store(struct lldb_images *l, const struct image_key *key,
 		      struct served_image *image, char path[static LLDB_PATH_MAX])
 {
 	struct image_key own = *key;
-	struct image_cache *cache = l->kept;
-	if (!is_identified(key)) {
+	bool identified = is_identified(key);
+	if (!identified)
 		own.checksum = ++l->nameless;
-		cache = NULL;
-	}
-	struct served_image *better = renamed(l, image);
-	const struct served_image *best = better ? better : image;
-	bool ok = cache && image_cache_store(cache, &own, IMAGE_FOR_LLDB, best);
-	if (!ok) {
-		cache = private_cache(l);
-		ok = cache && image_cache_store(cache, &own, IMAGE_FOR_LLDB, best);
-	}
-	served_image_free(better);
-	return ok && path_of(cache, &own, path);
+	return (identified && keep(l, l->kept, &own, image, true, path)) ||
+	       keep(l, private_cache(l), &own, image, true, path);
 }

@@ -15,12 +15,24 @@ struct lldb_images;
 
 enum { LLDB_PATH_MAX = 4096 }; /* with the NUL */
 
+/* Where the PDBs are, and who is told of a wrong one. */
+struct pdb_places {
+	const char *path; /* `--pdb-path DIR`, NULL: none */
+	/*
+	 * The file has the name of the module's PDB but belongs to another build, or is no
+	 * PDB, and there is no right one: the module has none. May be NULL.
+	 */
+	void (*wrong)(void *context, const char *module, const char *file);
+	void *context;
+};
+
 /*
- *   cache     where images are kept; may be NULL or disabled. Must outlive the result
- *   pdb_path  `--pdb-path DIR`, NULL: none. Must outlive the result
+ *   cache  where images are kept; may be NULL or disabled. Must outlive the result
+ *   pdbs   must outlive the result, too
  * NULL: out of memory. The private directory is made when it is first needed.
  */
-struct lldb_images *lldb_images_new(struct image_cache *cache, const char *pdb_path);
+struct lldb_images *lldb_images_new(struct image_cache *cache,
+				    const struct pdb_places *pdbs);
 void lldb_images_free(struct lldb_images *images); /* NULL is allowed */
 
 /*
@@ -30,7 +42,9 @@ void lldb_images_free(struct lldb_images *images); /* NULL is allowed */
  *     it, DIR/name.pdb/GUIDage/name.pdb, by its absolute path; else
  *   - the path that the module itself names, where that is one of this host and has the
  *     PDB of the same GUID and age; else
- *   - the bare name, so that lldb finds a PDB that lies beside the file.
+ *   - the bare name, so that lldb finds a PDB that lies beside the file, or in one of its
+ *     target.debug-file-search-paths.
+ * What other files are there instead, `pdbs->wrong` is told, the first of them.
  * False: there is none.
  */
 bool lldb_image_find(struct lldb_images *images, const struct image_key *key,

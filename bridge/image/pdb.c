@@ -90,16 +90,17 @@ static bool matches(int fd, const struct rsds *rsds)
 	return load_le(info + 8, 4) == rsds->age;
 }
 
-bool pdb_matches(const char *path, const struct rsds *rsds)
+enum pdb_found pdb_check(const char *path, const struct rsds *rsds)
 {
 	struct stat status;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return false;
-	bool same =
-		fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && matches(fd, rsds);
+		return PDB_MISSING;
+	enum pdb_found found = PDB_MISSING;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		found = matches(fd, rsds) ? PDB_FOUND : PDB_OTHER;
 	close(fd);
-	return same;
+	return found;
 }
 
 /* As symbol servers write it: the GUID's numbers, then the age, in capitals. */
@@ -113,17 +114,18 @@ static void build_name(const struct rsds *rsds, char out[static 48])
 	snprintf(out + n, 48 - (size_t)n, "%X", rsds->age);
 }
 
-bool pdb_find(const char *directory, const struct rsds *rsds, char path[static PATH_MAX])
+enum pdb_found pdb_find(const char *directory, const struct rsds *rsds,
+			char path[static PATH_MAX])
 {
 	char folder[PATH_MAX], build[48];
 	const char *name = rsds_file_name(rsds);
 	struct stat status;
 	if (!find_file(directory, name, path) || stat(path, &status) != 0)
-		return false;
+		return PDB_MISSING;
 	if (S_ISDIR(status.st_mode)) {
 		build_name(rsds, build);
 		if (!find_file(path, build, folder) || !find_file(folder, name, path))
-			return false;
+			return PDB_MISSING;
 	}
-	return pdb_matches(path, rsds);
+	return pdb_check(path, rsds);
 }

@@ -8,13 +8,21 @@
 
 #include "bridge/image/rsds.h"
 
+enum pdb_found {
+	PDB_MISSING, /* no file there, or none that may be opened */
+	PDB_OTHER,   /* one of another build, or no PDB at all */
+	PDB_FOUND,
+};
+
 /* Is the file the PDB that the record asks for: the same GUID, and the age? */
-bool pdb_matches(const char *path, const struct rsds *rsds);
+enum pdb_found pdb_check(const char *path, const struct rsds *rsds);
 
 /*
  * The PDB that the record asks for in a directory: DIR/name.pdb in any case, or as a
- * symbol server keeps it, DIR/name.pdb/GUIDage/name.pdb. False: it is not there.
+ * symbol server keeps it, DIR/name.pdb/GUIDage/name.pdb. `path` is that of the file at
+ * hand, unless it is missing.
  */
-bool pdb_find(const char *directory, const struct rsds *rsds, char path[static PATH_MAX]);
+enum pdb_found pdb_find(const char *directory, const struct rsds *rsds,
+			char path[static PATH_MAX]);
 
 #endif

@@ -213,6 +213,26 @@ static void say_listening(struct session *s)
 		  LOG_NUMBER("port", target_port(s->target)));
 }
 
+static void check_folder(struct session *s, const char *event, const char *option,
+			 const char *path)
+{
+	if (path && access(path, R_OK | X_OK) != 0)
+		log_event(s->log, LOG_WARN, event,
+			  "cannot look into --{option} {path}: {why}",
+			  LOG_TEXT("option", option), LOG_TEXT("path", path),
+			  LOG_TEXT("why", strerror(errno)));
+}
+
+/* One line a module and attach, hence no warning, which would be counted instead. */
+static void on_wrong_pdb(void *context, const char *module, const char *file)
+{
+	const struct session *s = context;
+
+	log_event(s->log, LOG_INFO, "wrong-pdb",
+		  "{file} is not the PDB of the {module} that is loaded: it is not used",
+		  LOG_TEXT("file", file), LOG_TEXT("module", module));
+}
+
 /* Without a cache every attach reads anew what it shows: worth a line, no failure. */
 static void open_images(struct session *s)
 {
@@ -223,11 +243,11 @@ static void open_images(struct session *s)
 	if (why)
 		log_event(s->log, LOG_WARN, "no-image-cache",
 			  "images of modules are not kept: {why}", LOG_TEXT("why", why));
-	if (o->image_path && access(o->image_path, R_OK | X_OK) != 0)
-		log_event(s->log, LOG_WARN, "no-image-path",
-			  "cannot look into --image-path {path}: {why}",
-			  LOG_TEXT("path", o->image_path),
-			  LOG_TEXT("why", strerror(errno)));
+	check_folder(s, "no-image-path", "image-path", o->image_path);
+	check_folder(s, "no-pdb-path", "pdb-path", o->pdb_path);
+	s->gdb.images.pdbs = (struct pdb_places){ .path = o->pdb_path,
+						  .wrong = on_wrong_pdb,
+						  .context = s };
 }
 
 static bool open_all(struct session *s)
@@ -237,9 +257,14 @@ static bool open_all(struct session *s)
 		.context = &s->gdb,
 		.event = session_on_listen_event,
 	};
+	struct kdnet_udp_tap tap;
 	int status;
 
-	s->target = open_target(s->loop, s->options, &session_target_events, s, s->log);
+	if (!recording_open(&s->recording, s->options, s->log))
+		return false;
+	tap = recording_tap(&s->recording);
+	s->target = open_target(s->loop, s->options, &session_target_events, s, &tap,
+				s->log);
 	if (!s->target)
 		return false;
 	gdb_init(&s->gdb, s->target, &session_gdb_owner, s);
@@ -308,5 +333,6 @@ void session_free(struct session *s)
 		rsp_listen_close(s->listener);
 	gdb_wipe(&s->gdb);
 	target_close(s->target);
+	recording_close(&s->recording);
 	free(s);
 }

@@ -150,14 +150,17 @@ static void images_have_a_place_and_a_time(void **state)
 			 OPTIONS_GOOD);
 	assert_null(o->image_cache);
 	assert_null(o->image_path);
+	assert_null(o->pdb_path);
 	assert_int_equal(o->image_wait_s, 5);
 	release(&c);
-	assert_int_equal(parse(&c, OPTIONS_TARGET,
-			       "--image-cache none --image-path=/copies "
-			       "--image-wait=0 net:port=50000,key=7.6.5.4"),
-			 OPTIONS_GOOD);
+	assert_int_equal(
+		parse(&c, OPTIONS_TARGET,
+		      "--image-cache none --image-path=/copies "
+		      "--pdb-path=/pdbs --image-wait=0 net:port=50000,key=7.6.5.4"),
+		OPTIONS_GOOD);
 	assert_string_equal(o->image_cache, "none");
 	assert_string_equal(o->image_path, "/copies");
+	assert_string_equal(o->pdb_path, "/pdbs");
 	assert_int_equal(o->image_wait_s, 0);
 	release(&c);
 }
@@ -288,6 +291,7 @@ static void errors_say_what_to_do(void **state)
 	expect_bad(OPTIONS_TARGET, "--stdio=yes", "--stdio");
 	expect_bad(OPTIONS_TARGET, "--image-cache=", "--image-cache");
 	expect_bad(OPTIONS_TARGET, "--image-path=", "--image-path");
+	expect_bad(OPTIONS_TARGET, "--pdb-path=", "--pdb-path");
 	expect_bad(OPTIONS_TARGET, "--image-wait=", "--image-wait");
 	expect_bad(OPTIONS_TARGET, "--image-wait=-1", "--image-wait");
 	expect_bad(OPTIONS_TARGET, "--image-wait=1s", "--image-wait");
