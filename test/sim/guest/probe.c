@@ -19,6 +19,7 @@ struct probe_state {
 	struct probe_sample Samples[PROBE_SAMPLES];
 	ULONG Next;
 	ULONG Total;
+	ULONG Average;
 	const char *Name;
 };
 
@@ -46,9 +47,25 @@ static NOINLINE struct probe_sample *ProbeRecord(struct probe_state *State, ULON
 	return sample;
 }
 
+/* Not optimised: its variables are in memory, at every line of it. */
+static NOINLINE __attribute__((optnone)) ULONG ProbeAverage(struct probe_state *State)
+{
+	ULONG sum = 0;
+	ULONG count = 0;
+	for (ULONG i = 0; i < PROBE_SAMPLES; i++) {
+		struct probe_sample *sample = &State->Samples[i];
+		if (!sample->Value)
+			continue;
+		sum += ProbeWeigh(sample);
+		count++;
+	}
+	return count ? sum / count : 0;
+}
+
 ULONG ProbePoll(struct driver_object *Driver, ULONG64 Value)
 {
 	struct probe_sample *sample = ProbeRecord(&ProbeState, Value);
+	ProbeState.Average = ProbeAverage(&ProbeState);
 	Driver->Polls++;
 	ProbeLastWeight = sample->Weight;
 	return sample->Weight;
