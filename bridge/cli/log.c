@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +14,14 @@ static const char *const level_names[] = {
 	[LOG_WARN] = "warn",
 	[LOG_INFO] = "info",
 	[LOG_DEBUG] = "debug",
+};
+
+/* sd-daemon(3) */
+static const char *const journal_levels[] = {
+	[LOG_ERROR] = "<3>",
+	[LOG_WARN] = "<4>",
+	[LOG_INFO] = "<6>",
+	[LOG_DEBUG] = "<7>",
 };
 
 /* A line in the making; what does not fit is cut. */
@@ -129,13 +139,22 @@ static void put_time(struct line *line)
 	put_text(line, text);
 }
 
-static void put_json(struct line *line, enum log_level level, const char *event,
-		     const char *sentence, const struct log_field *fields, uint64_t times)
+static void put_json(struct line *line, const struct log *log, enum log_level level,
+		     const char *event, const char *sentence,
+		     const struct log_field *fields, uint64_t times)
 {
-	put_text(line, "{\"time\":\"");
-	put_time(line);
-	put_text(line, "\",\"level\":\"");
+	put_text(line, "{");
+	if (!log->journal) {
+		put_text(line, "\"time\":\"");
+		put_time(line);
+		put_text(line, "\",");
+	}
+	put_text(line, "\"level\":\"");
 	put_text(line, level_names[level]);
+	if (log->target) {
+		put_text(line, "\",\"target\":\"");
+		put_text(line, log->target);
+	}
 	put_text(line, "\",\"event\":\"");
 	put_text(line, event);
 	put_text(line, "\",\"message\":\"");
@@ -155,10 +174,15 @@ static void put_json(struct line *line, enum log_level level, const char *event,
 }
 
 /* Info is what people wait for: no word before it. The rest says how bad it is. */
-static void put_plain(struct line *line, enum log_level level, const char *sentence,
-		      const struct log_field *fields, uint64_t times)
+static void put_plain(struct line *line, const struct log *log, enum log_level level,
+		      const char *sentence, const struct log_field *fields,
+		      uint64_t times)
 {
 	put_text(line, "kdbridge: ");
+	if (log->target) {
+		put_text(line, log->target);
+		put_text(line, ": ");
+	}
 	if (level == LOG_WARN)
 		put_text(line, "warning: ");
 	else if (level == LOG_DEBUG)
@@ -167,18 +191,34 @@ static void put_plain(struct line *line, enum log_level level, const char *sente
 	put_times(line, times);
 }
 
-size_t log_format_line(char out[static LOG_LINE_MAX], enum log_format format,
+size_t log_format_line(char out[static LOG_LINE_MAX], const struct log *log,
 		       enum log_level level, const char *event, const char *sentence,
 		       const struct log_field *fields, uint64_t times)
 {
-	struct line line = { .text = out, .format = format };
+	struct line line = { .text = out, .format = log->format };
 
 	out[0] = '\0';
-	if (format == LOG_AS_JSON)
-		put_json(&line, level, event, sentence, fields, times);
+	if (log->journal)
+		put_text(&line, journal_levels[level]);
+	if (log->format == LOG_AS_JSON)
+		put_json(&line, log, level, event, sentence, fields, times);
 	else
-		put_plain(&line, level, sentence, fields, times);
+		put_plain(&line, log, level, sentence, fields, times);
 	return line.length;
+}
+
+/* systemd.exec(5): "DEVICE:INODE" of what it gave us as standard error. */
+static bool is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat status;
+	char text[64];
+
+	if (!stream || fstat(fd, &status) != 0)
+		return false;
+	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)status.st_dev,
+		 (uintmax_t)status.st_ino);
+	return strcmp(text, stream) == 0;
 }
 
 void log_init(struct log *log, int fd, enum log_level level, enum log_format format)
@@ -187,6 +227,7 @@ void log_init(struct log *log, int fd, enum log_level level, enum log_format for
 	log->fd = fd;
 	log->level = level;
 	log->format = format;
+	log->journal = is_journal(fd);
 }
 
 /* How often this warning came, this time included; 1 when there is no room to count. */
@@ -223,8 +264,7 @@ void log_write(struct log *log, enum log_level level, const char *event,
 		times = count(log, event);
 	if (!is_power_of_ten(times))
 		return;
-	length =
-		log_format_line(line, log->format, level, event, sentence, fields, times);
+	length = log_format_line(line, log, level, event, sentence, fields, times);
 	line[length++] = '\n';
 	/* A reader that is gone or stuck must not hold up the target: no second try. */
 	while (sent < length) {

@@ -49,6 +49,9 @@ struct log_field {
 
 struct log {
 	int fd;
+	const char *target; /* of many: its name, part of each line; NULL: there is one */
+	/* The line goes to the journal, which has a time and takes the level. */
+	bool journal;
 	enum log_level level; /* the most talkative that is still written */
 	enum log_format format;
 	struct {
@@ -57,6 +60,7 @@ struct log {
 	} repeats[LOG_REPEATS_MAX];
 };
 
+/* Looks at JOURNAL_STREAM, which names the journal's end of our output. */
 void log_init(struct log *log, int fd, enum log_level level, enum log_format format);
 
 /*
@@ -71,7 +75,7 @@ void log_write(struct log *log, enum log_level level, const char *event,
 		  (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ) LOG_END })
 
 /* The line that log_write makes, without its end; for tests. Returns its length. */
-size_t log_format_line(char out[static LOG_LINE_MAX], enum log_format format,
+size_t log_format_line(char out[static LOG_LINE_MAX], const struct log *log,
 		       enum log_level level, const char *event, const char *sentence,
 		       const struct log_field *fields, uint64_t times);
 

@@ -1,3 +1,5 @@
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/cli/log.h"
@@ -7,9 +9,10 @@ static const char *line(enum log_format format, enum log_level level,
 			const char *sentence, const struct log_field *fields,
 			uint64_t times)
 {
+	const struct log log = { .format = format };
 	static char out[LOG_LINE_MAX];
 
-	log_format_line(out, format, level, "event", sentence, fields, times);
+	log_format_line(out, &log, level, "event", sentence, fields, times);
 	return out;
 }
 
@@ -121,6 +124,45 @@ static void trouble_is_said_once_and_then_counted(void **state)
 	close(ends[1]);
 }
 
+static void a_line_names_its_target_among_many(void **state)
+{
+	const struct log_field none[] = { LOG_END };
+	struct log log = { .target = "lab-1" };
+	char out[LOG_LINE_MAX];
+
+	(void)state;
+	log_format_line(out, &log, LOG_WARN, "odd", "odd", none, 1);
+	assert_string_equal(out, "kdbridge: lab-1: warning: odd");
+	log.format = LOG_AS_JSON;
+	log_format_line(out, &log, LOG_WARN, "odd", "odd", none, 1);
+	assert_non_null(strstr(out, "\"level\":\"warn\",\"target\":\"lab-1\",\"event\""));
+}
+
+static void the_journal_gets_a_level_and_no_time(void **state)
+{
+	const struct log_field none[] = { LOG_END };
+	char stream[64], out[LOG_LINE_MAX];
+	struct stat status;
+	struct log log;
+
+	(void)state;
+	assert_int_equal(fstat(STDERR_FILENO, &status), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)status.st_dev,
+		 (uintmax_t)status.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_init(&log, STDERR_FILENO, LOG_INFO, LOG_AS_JSON);
+	log_format_line(out, &log, LOG_WARN, "odd", "odd", none, 1);
+	assert_string_equal(
+		out, "<4>{\"level\":\"warn\",\"event\":\"odd\",\"message\":\"odd\"}");
+	log.format = LOG_AS_TEXT;
+	log_format_line(out, &log, LOG_INFO, "odd", "odd", none, 1);
+	assert_string_equal(out, "<6>kdbridge: odd");
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	log_init(&log, STDERR_FILENO, LOG_INFO, LOG_AS_TEXT);
+	assert_false(log.journal);
+	unsetenv("JOURNAL_STREAM");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +172,8 @@ int main(void)
 		cmocka_unit_test(json_has_level_event_message_and_fields),
 		cmocka_unit_test(a_name_without_a_field_is_left_out),
 		cmocka_unit_test(a_long_field_is_cut_and_json_stays_whole),
+		cmocka_unit_test(a_line_names_its_target_among_many),
+		cmocka_unit_test(the_journal_gets_a_level_and_no_time),
 		cmocka_unit_test(trouble_is_said_once_and_then_counted),
 	};
 
