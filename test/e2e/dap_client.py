@@ -148,7 +148,7 @@ class DapClient:
         started = self.send(request, **configuration)
         self._pump("event initialized", lambda: started in self.responses or any(
             e["event"] == "initialized" for e in self.events), DEADLINE_S)
-        if not any(e["event"] == "initialized" for e in self.events):
+        if not self.responses.get(started, {"success": True})["success"]:
             self.response(started)  # its refusal says more
         self.wait_event("initialized")
         answers = [self.request(command, **arguments) for command, arguments in breakpoints]

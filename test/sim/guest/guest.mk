@@ -11,7 +11,7 @@ GUEST_OUT    := $(O)/guest
 GUEST_TARGET := --target=x86_64-pc-windows-msvc
 GUEST_CFLAGS := $(GUEST_TARGET) -std=c11 -O2 -g -gcodeview -ffreestanding -fno-builtin \
                 -fasynchronous-unwind-tables -fomit-frame-pointer -fno-stack-protector -fno-vectorize -fno-slp-vectorize \
-                -ffile-compilation-dir=. -Wall -Wextra -Werror
+                -ffile-compilation-dir='C:\kdbridge' -Wall -Wextra -Werror
 
 # Linked in the folder itself, so that no path of the build gets into a PDB.
 GUEST_LINK    = cd $(GUEST_OUT) && $(LLD_LINK) /nologo /machine:x64 /driver /subsystem:native \
