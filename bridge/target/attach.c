@@ -109,7 +109,7 @@ static enum kd_result read_block(struct target *t, uint64_t address, struct kdbg
 static enum kd_result find_kdbg(struct target *t)
 {
 	struct kdbg *kdbg = &t->attach.kdbg;
-	uint64_t head = t->attach.version.debugger_data_list;
+	uint64_t head = memory_address(t, t->attach.version.debugger_data_list);
 	uint64_t block;
 	enum kd_result result =
 		head == 0 ? KD_REFUSED : memory_read_pointer(t, head, &block);
@@ -117,7 +117,8 @@ static enum kd_result find_kdbg(struct target *t)
 			block != head && !kdbg->tagged;
 	     n++) {
 		result = read_block(t, block, kdbg);
-		block = kdbg->next;
+		/* with 32-bit pointers both of its links lie in the first one's place */
+		block = memory_address(t, kdbg->next);
 	}
 	return result;
 }

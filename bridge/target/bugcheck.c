@@ -20,7 +20,7 @@ static bool from_memory(struct target *t, struct target_bugcheck *b)
 {
 	const struct kdbg *kdbg = target_kdbg(t);
 	uint64_t address = kdbg ? kdbg_address(kdbg, KDBG_BUGCHECK_DATA) : 0;
-	size_t size = t->arch->pointer_size;
+	size_t size = memory_pointer_size(t);
 	uint8_t bytes[WORDS * 8];
 	uint64_t words[WORDS];
 	if (address == 0 || memory_read_all(t, address, bytes, WORDS * size) != KD_DONE)

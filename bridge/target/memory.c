@@ -190,11 +190,23 @@ enum kd_result memory_read_all(struct target *t, uint64_t address, void *out,
 	return result;
 }
 
+unsigned memory_pointer_size(const struct target *t)
+{
+	enum kd_machine machine = t->exchange.guard.machine;
+	return machine == KD_MACHINE_I386 || machine == KD_MACHINE_ARM ? 4 : 8;
+}
+
+uint64_t memory_address(const struct target *t, uint64_t pointer)
+{
+	return memory_pointer_size(t) == 4 ? (uint64_t)(int32_t)pointer : pointer;
+}
+
 enum kd_result memory_read_pointer(struct target *t, uint64_t address, uint64_t *value)
 {
 	uint8_t bytes[8] = { 0 };
-	enum kd_result result = memory_read_all(t, address, bytes, t->arch->pointer_size);
-	*value = result == KD_DONE ? load_le(bytes, t->arch->pointer_size) : 0;
+	unsigned size = memory_pointer_size(t);
+	enum kd_result result = memory_read_all(t, address, bytes, size);
+	*value = result == KD_DONE ? memory_address(t, load_le(bytes, size)) : 0;
 	return result;
 }
 

@@ -17,7 +17,11 @@ enum kd_result memory_read(struct target *t, uint64_t address, void *out, size_t
 /* The same, all or KD_REFUSED. */
 enum kd_result memory_read_all(struct target *t, uint64_t address, void *out,
 			       size_t length);
-/* A pointer of the target's size; 0 on failure. */
+/* Bytes of a pointer of that machine; without a register map for it, too. */
+unsigned memory_pointer_size(const struct target *t);
+/* An address as KD writes it: that of a 32-bit machine is sign-extended. KD.md §7. */
+uint64_t memory_address(const struct target *t, uint64_t pointer);
+/* A pointer of the target's size, as memory_address; 0 on failure. */
 enum kd_result memory_read_pointer(struct target *t, uint64_t address, uint64_t *value);
 /* Writes through to the target and into the cache; planted breakpoints stay in force. */
 enum kd_result memory_write(struct target *t, uint64_t address, const void *in,

@@ -24,7 +24,7 @@ enum { ENTRY_MAX = 0xa0, NAME_BYTES_MAX = 1024, LIST_FIRST = 64 };
 
 static const struct entry_layout *layout_of(const struct target *t)
 {
-	return t->arch->pointer_size == 4 ? &layouts[1] : &layouts[0];
+	return memory_pointer_size(t) == 4 ? &layouts[1] : &layouts[0];
 }
 
 /* ---- the list ---- */
@@ -133,9 +133,9 @@ static void utf16_to_utf8(char *out, size_t size, const uint8_t *text, size_t le
 static enum kd_result read_name(struct target *t, const uint8_t *string,
 				struct module *module)
 {
-	unsigned pointer = t->arch->pointer_size;
+	unsigned pointer = memory_pointer_size(t);
 	size_t length = (size_t)load_le(string, 2);
-	uint64_t buffer = load_le(string + pointer, pointer);
+	uint64_t buffer = memory_address(t, load_le(string + pointer, pointer));
 	uint8_t text[NAME_BYTES_MAX];
 	char path[MODULE_PATH_MAX] = "";
 	if (length > sizeof(text))
@@ -165,7 +165,7 @@ static enum kd_result take_entry(struct target *t, const struct entry_layout *l,
 				 const uint8_t *entry)
 {
 	struct module found = {
-		.base = load_le(entry + l->base, l->pointer_size),
+		.base = memory_address(t, load_le(entry + l->base, l->pointer_size)),
 		.size = (uint32_t)load_le(entry + l->size, 4),
 	};
 	if (found.base == 0)
@@ -212,7 +212,7 @@ static enum kd_result walk(struct target *t, uint64_t head, uint64_t *seen)
 		if (result != KD_DONE || done < l->full_name + 2u * l->pointer_size)
 			break;
 		result = take_entry(t, l, entry);
-		address = load_le(entry, l->pointer_size);
+		address = memory_address(t, load_le(entry, l->pointer_size));
 	}
 	/* what was found before a broken link is good */
 	return result == KD_REFUSED && count > 0 ? KD_DONE : result;
@@ -222,9 +222,9 @@ static uint64_t head_of(struct target *t)
 {
 	const struct kd_version *version = target_version(t);
 	if (version && version->loaded_module_list != 0)
-		return version->loaded_module_list;
+		return memory_address(t, version->loaded_module_list);
 	const struct kdbg *kdbg = target_kdbg(t);
-	return kdbg ? kdbg_address(kdbg, KDBG_LOADED_MODULE_LIST) : 0;
+	return kdbg ? memory_address(t, kdbg_address(kdbg, KDBG_LOADED_MODULE_LIST)) : 0;
 }
 
 static enum kd_result find_all(struct target *t)
@@ -282,26 +282,28 @@ const struct module *modules_find(struct target *t, uint64_t address)
 /* ---- events ---- */
 
 /* An image of one process alone is no module of the kernel's. */
-static bool is_user_image(const struct kd_load_symbols *load)
+static bool is_user_image(const struct target *t, const struct kd_load_symbols *load)
 {
-	return load->process != UINT64_MAX && load->base >> 63 == 0;
+	return memory_address(t, load->process) != UINT64_MAX &&
+	       memory_address(t, load->base) >> 63 == 0;
 }
 
 void modules_on_load(struct target *t, const struct target_stop *stop)
 {
 	const struct kd_load_symbols *load = &t->stop.change.u.load;
-	if (load->base == 0 || kd_is_farewell(load) || is_user_image(load))
+	uint64_t base = stop->image.base;
+	if (base == 0 || kd_is_farewell(load) || is_user_image(t, load))
 		return;
-	breakpoint_distrust(t, load->base, load->image_size);
+	breakpoint_distrust(t, base, load->image_size);
 	t->modules.version++;
 	if (load->unload) {
-		t->modules.leaving = load->base; /* the list still has it in this stop */
+		t->modules.leaving = base; /* the list still has it in this stop */
 		return;
 	}
-	struct module *module = find_or_add(&t->modules, load->base);
+	struct module *module = find_or_add(&t->modules, base);
 	if (!module)
 		return;
-	struct module found = { .base = load->base,
+	struct module found = { .base = base,
 				.size = load->image_size,
 				.checksum = load->checksum };
 	set_path(&found, stop->image.path);

@@ -29,7 +29,7 @@ static void widen(struct layout *l, uint16_t offset, uint16_t size)
 static bool make_layout(struct target *t, const struct kdbg *kdbg, struct layout *l)
 {
 	const struct processors_state *p = &t->processors;
-	uint16_t pointer = (uint16_t)t->arch->pointer_size;
+	uint16_t pointer = (uint16_t)memory_pointer_size(t);
 	int32_t name = p->links + p->name;
 	if (name <= 0 || name > OBJECT_MAX || p->links < pointer || p->links > OBJECT_MAX)
 		return false;
@@ -100,12 +100,12 @@ static void take_name(const struct object *o, char out[static PROCESS_NAME_MAX])
 static bool read_process(struct target *t, const struct layout *l, uint64_t entry,
 			 struct process *p, uint64_t *next)
 {
-	struct object o = { .layout = l, .pointer = t->arch->pointer_size };
+	struct object o = { .layout = l, .pointer = memory_pointer_size(t) };
 	p->object = entry - l->links;
 	if (memory_read(t, p->object + l->first, o.bytes, l->size, &o.valid) != KD_DONE ||
 	    o.valid < (size_t)(l->links - l->first) + o.pointer)
 		return false;
-	*next = field(&o, l->links);
+	*next = memory_address(t, field(&o, l->links));
 	p->id = field(&o, (uint16_t)(l->links - o.pointer));
 	p->cr3 = optional_field(&o, l->directory);
 	p->parent = optional_field(&o, l->parent);

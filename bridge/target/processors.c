@@ -74,7 +74,7 @@ static void search(struct target *t, const struct kdbg *kdbg, uint64_t process)
 	uint64_t id;
 	p->searched = true;
 	if (head == 0 || memory_read_pointer(t, head, &links) != KD_DONE ||
-	    memory_read_pointer(t, links - t->arch->pointer_size, &id) != KD_DONE ||
+	    memory_read_pointer(t, links - memory_pointer_size(t), &id) != KD_DONE ||
 	    id != SYSTEM_ID)
 		return;
 	p->name = find_name(t, links, process_size(kdbg));
@@ -93,7 +93,7 @@ struct running {
 static bool find_running(struct target *t, const struct kdbg *kdbg, unsigned processor,
 			 struct running *r)
 {
-	unsigned pointer = t->arch->pointer_size;
+	unsigned pointer = memory_pointer_size(t);
 	uint64_t block = kdbg_address(kdbg, KDBG_PROCESSOR_BLOCK);
 	uint16_t current = kdbg_offset(kdbg, KDBG_PRCB_CURRENT_THREAD);
 	uint16_t process = kdbg_offset(kdbg, KDBG_THREAD_PROCESS);
@@ -116,7 +116,7 @@ static void describe_process(struct target *t, uint64_t process, char *out, size
 	uint64_t id;
 	if (memory_read_all(t, links + (uint64_t)p->name, name, sizeof(name)) !=
 		    KD_DONE ||
-	    memory_read_pointer(t, links - t->arch->pointer_size, &id) != KD_DONE)
+	    memory_read_pointer(t, links - memory_pointer_size(t), &id) != KD_DONE)
 		return;
 	for (size_t i = 0; i < sizeof(name); i++) {
 		if (name[i] != '\0' && (name[i] < ' ' || name[i] > '~'))

@@ -181,7 +181,7 @@ static enum target_stop_kind load_kind(struct target *t)
 {
 	const struct kd_load_symbols *load = &t->stop.change.u.load;
 	struct target_stop *stop = &t->stop.stop;
-	stop->image.base = load->base;
+	stop->image.base = memory_address(t, load->base);
 	stop->image.size = load->image_size;
 	stop->image.unload = load->unload;
 	copy_printable(stop->image.path, sizeof(stop->image.path), load->path,

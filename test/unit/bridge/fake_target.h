@@ -46,6 +46,7 @@ struct fake_target {
 	bool stopped;
 	uint16_t machine;
 	uint64_t data_list; /* of the version block */
+	uint64_t module_list;
 	struct {
 		bool used;
 		uint64_t address;
@@ -371,7 +372,7 @@ static inline void fake_version(struct fake_target *f, uint8_t *data)
 	store_le(u + 6, 7, 2);
 	store_le(u + 8, f->machine, 2);
 	store_le(u + 16, FAKE_BASE, 8);
-	store_le(u + 24, FAKE_MODULE_LIST, 8);
+	store_le(u + 24, f->module_list, 8);
 	store_le(u + 32, f->data_list, 8);
 	fake_reply(f, data, KD_STATUS_SUCCESS, NULL, 0);
 }
@@ -589,6 +590,7 @@ static inline void fake_set_up(struct fake_target *f, unsigned cpus)
 	f->cpus = cpus;
 	f->cpus_told = cpus;
 	f->machine = KD_MACHINE_AMD64;
+	f->module_list = FAKE_MODULE_LIST;
 	f->reply_max = FAKE_REPLY_MAX;
 	f->breakpoint_limit = KD_BREAKPOINTS;
 	memset(f->ram, 0x90, sizeof(f->ram));

@@ -190,6 +190,180 @@ static void a_reboot_forgets_them(void **state)
 	fake_end(f);
 }
 
+/* ---- a 32-bit kernel: pointers of 4 bytes, addresses that KD sign-extends ---- */
+
+#define BASE_32	     UINT64_C(0xffffffff80001000) /* of the RAM */
+#define AT_32(there) (BASE_32 + ((there)-FAKE_BASE))
+#define NT_32	     UINT64_C(0xffffffff82600000)
+#define DRV_32	     UINT64_C(0xffffffff8f000000)
+
+/* The RAM lies where that kernel has its memory, and what is not sign-extended is not. */
+static bool serve_32(struct fake_target *f, uint16_t api, uint8_t *data, size_t length)
+{
+	(void)length;
+	if (api != KD_READ_VIRTUAL)
+		return false;
+	uint64_t offset = load_le(data + 16, 8) - BASE_32;
+	size_t wanted = (size_t)load_le(data + 24, 4);
+	wanted = wanted < f->reply_max ? wanted : f->reply_max;
+	size_t actual = offset < FAKE_RAM ? fake_readable(FAKE_BASE + offset, wanted) : 0;
+	store_le(data + 28, actual, 4);
+	fake_reply(f, data, actual < wanted ? KD_STATUS_UNSUCCESSFUL : KD_STATUS_SUCCESS,
+		   fake_at(f, FAKE_BASE + offset), actual);
+	return true;
+}
+
+static void put32(struct fake_target *f, uint64_t there, uint64_t pointer)
+{
+	store_le(fake_at(f, there), pointer & UINT32_MAX, 4);
+}
+
+static void put_module_32(struct fake_target *f, unsigned n, uint64_t next, uint64_t base,
+			  uint32_t size, const char *path)
+{
+	uint64_t entry = ENTRY(n);
+	memset(fake_at(f, entry), 0xee, 0x180); /* nothing may depend on the rest */
+	put32(f, entry, next);
+	put32(f, entry + 0x18, base);
+	store_le(fake_at(f, entry + 0x20), size, 4);
+	store_le(fake_at(f, entry + 0x24), strlen(path) * 2, 2);
+	store_le(fake_at(f, entry + 0x26), strlen(path) * 2, 2);
+	put32(f, entry + 0x28, AT_32(entry + 0x50));
+	fake_put_utf16(f, entry + 0x50, path);
+}
+
+static struct fake_target *start_32(uint64_t module_list)
+{
+	struct fake_target *f = fake_start(1);
+	f->machine = KD_MACHINE_I386;
+	f->module_list = module_list;
+	f->on_request = serve_32;
+	memset(fake_at(f, FAKE_MODULE_LIST), 0xee, 16);
+	put32(f, FAKE_MODULE_LIST, AT_32(ENTRY(0)));
+	put_module_32(f, 0, AT_32(ENTRY(1)), NT_32, 0x412000,
+		      "\\SystemRoot\\system32\\ntkrnlpa.exe");
+	put_module_32(f, 1, AT_32(FAKE_MODULE_LIST), DRV_32, 0x2000,
+		      "\\SystemRoot\\system32\\drivers\\x.sys");
+	return f;
+}
+
+static struct fake_target *start_stopped_32(uint64_t module_list)
+{
+	struct fake_target *f = start_32(module_list);
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	return f;
+}
+
+static void expect_list_32(struct fake_target *f)
+{
+	size_t count;
+	const struct module *m = list(f, KD_DONE, &count);
+	assert_int_equal(count, 2);
+	assert_string_equal(m[0].name, "ntkrnlpa.exe");
+	assert_int_equal(m[0].base, NT_32);
+	assert_int_equal(m[0].size, 0x412000);
+	assert_int_equal(m[0].timestamp, 0);
+	assert_string_equal(m[1].path, "\\SystemRoot\\system32\\drivers\\x.sys");
+	assert_int_equal(m[1].base, DRV_32);
+}
+
+static void a_32_bit_list_is_walked(void **state)
+{
+	/* the head as it is, and as somebody forgot to extend it */
+	const uint64_t heads[] = { AT_32(FAKE_MODULE_LIST),
+				   AT_32(FAKE_MODULE_LIST) & UINT32_MAX };
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fake_target *f = start_stopped_32(heads[i]);
+		expect_list_32(f);
+		assert_true(f->logged <= KD_BREAKPOINTS + 2 * 2 + 4);
+		fake_end(f);
+	}
+}
+
+static void a_32_bit_list_is_found_by_kdbg_too(void **state)
+{
+	(void)state;
+	struct fake_target *f = start_32(0);
+	f->data_list = AT_32(FAKE_DATA_LIST);
+	/* another's block first; the links are 32 bits wide, what comes behind is not */
+	uint64_t other = FAKE_DATA_LIST + 0x80;
+	uint64_t links[] = { FAKE_DATA_LIST, other, FAKE_KDBG };
+	for (size_t i = 0; i < 3; i++) {
+		put32(f, links[i], AT_32(links[(i + 1) % 3]));
+		put32(f, links[i] + 4, AT_32(links[(i + 2) % 3]));
+	}
+	memcpy(fake_at(f, FAKE_KDBG + 16), "KDBG", 4);
+	store_le(fake_at(f, FAKE_KDBG + 20), 0x300, 4);
+	fake_put64(f, FAKE_KDBG + KDBG_LOADED_MODULE_LIST, AT_32(FAKE_MODULE_LIST));
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	expect_list_32(f);
+	fake_end(f);
+}
+
+static void a_broken_32_bit_list_ends_the_walk(void **state)
+{
+	static const struct {
+		uint64_t link; /* of the second entry */
+		size_t count;
+	} rows[] = {
+		{ AT_32(ENTRY(1)), 2 }, /* to itself */
+		{ AT_32(ENTRY(0)), 2 }, /* a loop without the head */
+		{ 0x1000, 2 },		/* nothing there */
+		{ 0, 2 },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fake_target *f = start_stopped_32(AT_32(FAKE_MODULE_LIST));
+		size_t count;
+		put32(f, ENTRY(1), rows[i].link);
+		(void)list(f, KD_DONE, &count);
+		assert_int_equal(count, rows[i].count);
+		fake_end(f);
+	}
+}
+
+static void a_32_bit_name_that_cannot_be_read_costs_only_the_name(void **state)
+{
+	(void)state;
+	struct fake_target *f = start_stopped_32(AT_32(FAKE_MODULE_LIST));
+	put32(f, ENTRY(0) + 0x28, 0x1000);
+	size_t count;
+	const struct module *m = list(f, KD_DONE, &count);
+	assert_int_equal(count, 2);
+	assert_string_equal(m[0].name, "unknown_ffffffff82600000");
+	fake_end(f);
+}
+
+static void a_32_bit_kernels_events_keep_the_list_true(void **state)
+{
+	(void)state;
+	struct fake_target *f = start_stopped_32(AT_32(FAKE_MODULE_LIST));
+	expect_list_32(f);
+	size_t count;
+	fake_do_resume(f, TARGET_CONTINUE, 0);
+	/* the same driver once more, and a new one; the address extended or not */
+	fake_load(f, "\\SystemRoot\\x.sys", DRV_32 & UINT32_MAX, 0x2000, false);
+	fake_spin_until(f, &f->stops, 2);
+	(void)list(f, KD_DONE, &count);
+	assert_int_equal(count, 2);
+	fake_do_resume(f, TARGET_CONTINUE, 0);
+	fake_load(f, "\\SystemRoot\\y.sys", DRV_32 + 0x10000, 0x500, false);
+	fake_spin_until(f, &f->stops, 3);
+	const struct module *m = list(f, KD_DONE, &count);
+	assert_int_equal(count, 3);
+	assert_int_equal(m[2].base, DRV_32 + 0x10000);
+	fake_do_resume(f, TARGET_CONTINUE, 0);
+	fake_load(f, "y.sys", DRV_32 + 0x10000, 0x500, true);
+	fake_spin_until(f, &f->stops, 4);
+	fake_do_resume(f, TARGET_CONTINUE, 0);
+	assert_null(modules_find(f->t, DRV_32 + 0x10000));
+	assert_non_null(modules_find(f->t, NT_32));
+	fake_end(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +377,11 @@ int main(void)
 		cmocka_unit_test(names_become_utf8_without_tricks),
 		cmocka_unit_test(images_of_one_process_are_no_modules_of_the_kernel),
 		cmocka_unit_test(a_reboot_forgets_them),
+		cmocka_unit_test(a_32_bit_list_is_walked),
+		cmocka_unit_test(a_32_bit_list_is_found_by_kdbg_too),
+		cmocka_unit_test(a_broken_32_bit_list_ends_the_walk),
+		cmocka_unit_test(a_32_bit_name_that_cannot_be_read_costs_only_the_name),
+		cmocka_unit_test(a_32_bit_kernels_events_keep_the_list_true),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
