@@ -47,6 +47,7 @@ struct kdnet_udp {
 	struct kdnet *k;
 	kdnet_udp_notify *notify;
 	void *context;
+	struct kdnet_udp_tap tap;
 	int socket;
 	bool v6; /* both families; else IPv4 alone */
 	uint16_t port;
@@ -171,6 +172,13 @@ static void write_local(struct msghdr *header, const struct kdnet_peer *peer)
 
 /* ---- batches ---- */
 
+static void show(const struct kdnet_udp *udp, const struct kdnet_peer *peer,
+		 bool to_target, const uint8_t *bytes, size_t length)
+{
+	if (udp->tap.datagram)
+		udp->tap.datagram(udp->tap.context, peer, to_target, bytes, length);
+}
+
 static void prepare(struct kdnet_udp *udp, unsigned n, size_t size)
 {
 	struct packet *packet = &udp->packets[n];
@@ -230,6 +238,7 @@ static unsigned fill_batch(struct kdnet_udp *udp, uint64_t now_us)
 		struct msghdr *header = &udp->headers[count].msg_hdr;
 		header->msg_namelen = write_destination(udp, &packet->address, &to);
 		write_local(header, &to);
+		show(udp, &to, true, packet->bytes, length);
 		count++;
 	}
 	return count;
@@ -268,6 +277,7 @@ static void take(struct kdnet_udp *udp, unsigned n, uint64_t now_us)
 	struct kdnet_peer from = { 0 };
 	read_source(&from, &packet->address);
 	read_local(&from, &udp->headers[n].msg_hdr);
+	show(udp, &from, false, packet->bytes, udp->headers[n].msg_len);
 	kdnet_receive(udp->k, &from, packet->bytes, udp->headers[n].msg_len, now_us);
 }
 
@@ -381,7 +391,8 @@ static int open_socket(struct kdnet_udp *udp, uint16_t port)
 }
 
 int kdnet_udp_open(struct kdnet_udp **out, struct ev_loop *loop, struct kdnet *k,
-		   uint16_t port, kdnet_udp_notify *notify, void *context)
+		   uint16_t port, kdnet_udp_notify *notify, void *context,
+		   const struct kdnet_udp_tap *tap)
 {
 	struct kdnet_udp *udp = calloc(1, sizeof(*udp));
 	if (!udp)
@@ -390,6 +401,8 @@ int kdnet_udp_open(struct kdnet_udp **out, struct ev_loop *loop, struct kdnet *k
 	udp->k = k;
 	udp->notify = notify;
 	udp->context = context;
+	if (tap)
+		udp->tap = *tap;
 	udp->timer_at_us = UINT64_MAX;
 	int error = open_socket(udp, port);
 	if (error) {

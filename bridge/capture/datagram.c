@@ -15,6 +15,7 @@ enum {
 	IPV4_FRAGMENT_OFFSET = 0x1fff,
 	IPV6_EXTENSIONS_MAX = 8,
 	UDP_HEADER = 8,
+	TIME_TO_LIVE = 64,
 };
 
 enum protocol {
@@ -39,11 +40,12 @@ static enum datagram_result decode_udp(struct datagram *d, struct reader *r)
 	return rd_ok(r) ? DATAGRAM_FOUND : DATAGRAM_CUT;
 }
 
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
 static void mapped_address(uint8_t out[static 16], struct reader *r)
 {
-	memset(out, 0, 10);
-	memset(out + 10, 0xff, 2);
-	rd_copy(r, out + 12, 4);
+	memcpy(out, mapped, sizeof(mapped));
+	rd_copy(r, out + sizeof(mapped), 4);
 }
 
 static enum datagram_result decode_ipv4(struct datagram *d, struct reader *r)
@@ -153,4 +155,95 @@ enum datagram_result datagram_decode(struct datagram *d, const struct pcap_packe
 	default:
 		return DATAGRAM_OTHER;
 	}
+}
+
+/* ---- writing ---- */
+
+static const uint8_t unspecified[16];
+
+static bool may_be_ipv4(const uint8_t address[static 16])
+{
+	return memcmp(address, mapped, sizeof(mapped)) == 0 ||
+	       memcmp(address, unspecified, sizeof(unspecified)) == 0;
+}
+
+/* RFC 1071; what has an odd length is summed up last. */
+static uint32_t sum_up(uint32_t sum, const uint8_t *bytes, size_t length)
+{
+	for (size_t i = 0; i + 1 < length; i += 2)
+		sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
+	if (length % 2 != 0)
+		sum += (uint32_t)bytes[length - 1] << 8;
+	return sum;
+}
+
+static uint16_t checksum_of(uint32_t sum)
+{
+	while (sum > UINT16_MAX)
+		sum = (sum & UINT16_MAX) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static uint16_t udp_checksum(const struct datagram *d, const uint8_t *header)
+{
+	/* the IPv4 addresses alone sum up to the same: what the mapped ones have more
+	 * is 0xffff, which is zero here */
+	uint32_t sum = UDP + (uint32_t)(d->length + UDP_HEADER);
+	sum = sum_up(sum, d->source, sizeof(d->source));
+	sum = sum_up(sum, d->destination, sizeof(d->destination));
+	sum = sum_up(sum, header, UDP_HEADER);
+	uint16_t checksum = checksum_of(sum_up(sum, d->bytes, d->length));
+	return checksum == 0 ? UINT16_MAX : checksum; /* 0: there is none */
+}
+
+static void encode_ipv4(struct writer *w, const struct datagram *d)
+{
+	uint8_t *header = w->buf + w->length;
+	wr_8(w, 4 << 4 | IPV4_HEADER / 4);
+	wr_8(w, 0);
+	wr_be16(w, (uint16_t)(IPV4_HEADER + UDP_HEADER + d->length));
+	wr_zeros(w, 4); /* no fragment */
+	wr_8(w, TIME_TO_LIVE);
+	wr_8(w, UDP);
+	wr_be16(w, 0);
+	wr_bytes(w, d->source + sizeof(mapped), 4);
+	wr_bytes(w, d->destination + sizeof(mapped), 4);
+	if (!wr_ok(w))
+		return;
+	uint16_t checksum = checksum_of(sum_up(0, header, IPV4_HEADER));
+	header[10] = (uint8_t)(checksum >> 8);
+	header[11] = (uint8_t)checksum;
+}
+
+static void encode_ipv6(struct writer *w, const struct datagram *d)
+{
+	wr_be(w, UINT32_C(6) << 28, 4);
+	wr_be16(w, (uint16_t)(UDP_HEADER + d->length));
+	wr_8(w, UDP);
+	wr_8(w, TIME_TO_LIVE);
+	wr_bytes(w, d->source, sizeof(d->source));
+	wr_bytes(w, d->destination, sizeof(d->destination));
+}
+
+void datagram_encode(struct writer *w, const struct datagram *d)
+{
+	if (d->length > DATAGRAM_LENGTH_MAX) {
+		w->full = true;
+		return;
+	}
+	if (may_be_ipv4(d->source) && may_be_ipv4(d->destination))
+		encode_ipv4(w, d);
+	else
+		encode_ipv6(w, d);
+	uint8_t *header = w->buf + w->length;
+	wr_be16(w, d->source_port);
+	wr_be16(w, d->destination_port);
+	wr_be16(w, (uint16_t)(UDP_HEADER + d->length));
+	wr_be16(w, 0);
+	wr_bytes(w, d->bytes, d->length);
+	if (!wr_ok(w))
+		return;
+	uint16_t checksum = udp_checksum(d, header);
+	header[6] = (uint8_t)(checksum >> 8);
+	header[7] = (uint8_t)checksum;
 }

@@ -7,6 +7,7 @@
 #define BRIDGE_CAPTURE_DATAGRAM_H
 
 #include "bridge/capture/pcap.h"
+#include "kdnet/wire.h"
 
 enum datagram_result {
 	DATAGRAM_FOUND,
@@ -26,5 +27,17 @@ struct datagram {
 
 enum datagram_result datagram_decode(struct datagram *d,
 				     const struct pcap_packet *packet);
+
+enum {
+	DATAGRAM_HEADERS_MAX = 48, /* IPv6 and UDP */
+	DATAGRAM_LENGTH_MAX = 65535 - DATAGRAM_HEADERS_MAX,
+};
+
+/*
+ * The packet of raw IP that carries the datagram, with its checksums: IPv4 when both
+ * addresses are, where an unspecified one counts as either. Full when it is longer than
+ * DATAGRAM_LENGTH_MAX.
+ */
+void datagram_encode(struct writer *w, const struct datagram *d);
 
 #endif

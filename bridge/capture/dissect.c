@@ -1,14 +1,18 @@
 #include "bridge/capture/dissect.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <sodium.h>
 
 #include "bridge/capture/datagram.h"
 #include "bridge/capture/pcap.h"
+#include "bridge/capture/record.h"
+#include "bridge/capture/summary.h"
 #include "bridge/capture/text.h"
 #include "kdnet/kd.h"
 #include "kdnet/kdnet.h"
@@ -27,6 +31,7 @@ struct session {
 struct dissect {
 	FILE *out;
 	enum dissect_format format;
+	bool has_key;
 	uint8_t key[KDNET_KEY_SIZE];
 	struct kdnet_cipher control;
 	struct session sessions[SESSIONS_MAX];
@@ -34,6 +39,8 @@ struct dissect {
 	size_t current; /* index of the one that opened the last datagram */
 	bool timed;
 	uint64_t first_ns;
+	uint64_t last_ns;
+	struct summary summary;
 	uint64_t datagrams; /* that are KDNET's */
 	uint64_t opened;
 	uint64_t sealed;      /* no key fits */
@@ -86,6 +93,8 @@ static enum kdnet_open_result open_any(struct dissect *d, struct kdnet_datagram 
 				       enum kdnet_channel channel, const uint8_t *bytes,
 				       size_t length)
 {
+	if (!d->has_key)
+		return KDNET_DROP_TAG;
 	if (channel == KDNET_CHANNEL_DATA)
 		return open_data(d, got, bytes, length);
 	return kdnet_open(got, d->plain, &d->control, bytes, length);
@@ -132,8 +141,15 @@ static void put_hex(FILE *out, const uint8_t *bytes, size_t length)
 		(void)fprintf(out, "%02x", bytes[i]);
 }
 
-static void put_opened(struct dissect *d, const struct kdnet_datagram *got)
+static void put_opened(struct dissect *d, const struct pcap_packet *packet,
+		       const struct kdnet_datagram *got, size_t length)
 {
+	if (d->format == DISSECT_SUMMARY) {
+		summary_add(&d->summary, packet->time_ns, got, length,
+			    d->sessions[d->current].machine, d->begun);
+		return;
+	}
+	put_time(d, packet);
 	(void)fputs(got->to_target ? "H>T " : "T>H ", d->out);
 	if (d->format == DISSECT_HEX) {
 		(void)fprintf(d->out, "%u %" PRIu64 " ", (unsigned)got->channel,
@@ -145,8 +161,19 @@ static void put_opened(struct dissect *d, const struct kdnet_datagram *got)
 	(void)fputc('\n', d->out);
 }
 
-static void put_closed(struct dissect *d, const struct datagram *sent,
-		       enum kdnet_channel channel, enum kdnet_open_result why)
+static void put_address(FILE *out, const uint8_t address[static 16], uint16_t port)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	char name[INET6_ADDRSTRLEN];
+	bool four = memcmp(address, mapped, sizeof(mapped)) == 0;
+	if (inet_ntop(four ? AF_INET : AF_INET6,
+		      four ? address + sizeof(mapped) : address, name, sizeof(name)))
+		(void)fprintf(out, four ? "%s:%u" : "[%s]:%u", name, port);
+}
+
+static void put_closed(struct dissect *d, const struct pcap_packet *packet,
+		       const struct datagram *sent, enum kdnet_channel channel,
+		       enum kdnet_open_result why)
 {
 	static const char *const reasons[KDNET_OPEN_RESULTS] = {
 		[KDNET_DROP_LENGTH] = "malformed, length",
@@ -154,6 +181,9 @@ static void put_closed(struct dissect *d, const struct datagram *sent,
 		[KDNET_DROP_TAG] = "sealed",
 		[KDNET_DROP_PADDING] = "malformed, padding",
 	};
+	if (d->format == DISSECT_SUMMARY)
+		return;
+	put_time(d, packet);
 	if (d->format == DISSECT_HEX) {
 		(void)fprintf(d->out, "? %u sealed ", (unsigned)channel);
 		put_hex(d->out, sent->bytes, sent->length);
@@ -161,6 +191,13 @@ static void put_closed(struct dissect *d, const struct datagram *sent,
 		(void)fprintf(d->out, "??? %s, %s channel, %zu bytes", reasons[why],
 			      channel == KDNET_CHANNEL_DATA ? "data" : "control",
 			      sent->length);
+		/* with a key that is no news */
+		if (!d->has_key) {
+			(void)fputs(", ", d->out);
+			put_address(d->out, sent->source, sent->source_port);
+			(void)fputs(" to ", d->out);
+			put_address(d->out, sent->destination, sent->destination_port);
+		}
 	}
 	(void)fputc('\n', d->out);
 }
@@ -192,15 +229,14 @@ static void on_datagram(struct dissect *d, const struct pcap_packet *packet,
 	d->datagrams++;
 	if (whole)
 		result = open_any(d, &got, channel, sent->bytes, sent->length);
-	put_time(d, packet);
 	if (result != KDNET_OPENED) {
 		count_closed(d, channel, result);
-		put_closed(d, sent, channel, result);
+		put_closed(d, packet, sent, channel, result);
 		return;
 	}
 	d->opened++;
 	learn(d, &got);
-	put_opened(d, &got);
+	put_opened(d, packet, &got, sent->length);
 }
 
 static void on_packet(struct dissect *d, const struct pcap_packet *packet)
@@ -210,6 +246,8 @@ static void on_packet(struct dissect *d, const struct pcap_packet *packet)
 		d->timed = true;
 		d->first_ns = packet->time_ns;
 	}
+	if (packet->time_ns > d->last_ns)
+		d->last_ns = packet->time_ns;
 	switch (datagram_decode(&sent, packet)) {
 	case DATAGRAM_FOUND:
 		on_datagram(d, packet, &sent);
@@ -237,6 +275,34 @@ static void put_sums(const struct dissect *d, FILE *out)
 	(void)fprintf(out, "; %u session%s\n", d->begun, d->begun == 1 ? "" : "s");
 }
 
+/* When it was, and how long. */
+static void put_when(const struct dissect *d, FILE *out)
+{
+	const uint64_t ns_per_s = 1000000000, ns_per_ms = 1000000;
+	time_t began = (time_t)(d->first_ns / ns_per_s);
+	char text[64];
+	struct tm utc;
+	if (!d->timed || !gmtime_r(&began, &utc) ||
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &utc) == 0)
+		return;
+	uint64_t ms =
+		d->last_ns > d->first_ns ? (d->last_ns - d->first_ns) / ns_per_ms : 0;
+	(void)fprintf(out, "from %s on, %" PRIu64 ".%03" PRIu64 " s\n", text, ms / 1000,
+		      ms % 1000);
+}
+
+static void put_end(struct dissect *d, FILE *err)
+{
+	if (d->format == DISSECT_SUMMARY)
+		put_when(d, d->out);
+	if (d->format != DISSECT_HEX)
+		put_sums(d, d->out);
+	else if (d->opened < d->datagrams)
+		put_sums(d, err);
+	if (d->format == DISSECT_SUMMARY && d->opened > 0)
+		summary_print(&d->summary, d->out);
+}
+
 static void put_remarks(const struct dissect *d, const char *path, bool damaged,
 			FILE *err)
 {
@@ -253,6 +319,10 @@ static void put_remarks(const struct dissect *d, const char *path, bool damaged,
 			      "kdbridge: skipped %" PRIu64 " packets of which only the "
 			      "beginning was captured: record whole packets\n",
 			      d->cut);
+	if (!d->has_key && d->sealed > 0)
+		(void)fprintf(err,
+			      "kdbridge: no key: what is sealed opens with --key KEY, "
+			      "--key-file FILE or KDBRIDGE_KEY\n");
 	if (d->opened > 0 && d->sealed_data > 0 && d->begun == 0)
 		(void)fprintf(err,
 			      "kdbridge: %s begins in the middle of a session: without "
@@ -263,7 +333,7 @@ static void put_remarks(const struct dissect *d, const char *path, bool damaged,
 /* The exit code, and the sentence that goes with it. */
 static int verdict(const struct dissect *d, const char *path, FILE *err)
 {
-	if (d->opened > 0)
+	if (d->opened > 0 || (!d->has_key && d->datagrams > 0))
 		return 0;
 	if (d->datagrams == 0)
 		(void)fprintf(err, "kdbridge: %s holds no KDNET datagram\n", path);
@@ -275,22 +345,29 @@ static int verdict(const struct dissect *d, const char *path, FILE *err)
 	return 1;
 }
 
+static void take_key(struct dissect *d, const uint8_t key[static KDNET_KEY_SIZE])
+{
+	memmove(d->key, key, sizeof(d->key));
+	kdnet_cipher_init(&d->control, d->key, d->key);
+	d->has_key = true;
+}
+
 static int dissect_capture(struct dissect *d, struct pcap_reader *capture,
 			   const char *path, FILE *err)
 {
 	struct pcap_packet packet;
-	while (pcap_next(capture, &packet))
+	bool more = pcap_next(capture, &packet);
+	if (!d->has_key && record_key(d->key, capture->comment, capture->comment_length))
+		take_key(d, d->key);
+	for (; more; more = pcap_next(capture, &packet))
 		on_packet(d, &packet);
-	if (d->format == DISSECT_TEXT)
-		put_sums(d, d->out);
-	else if (d->opened < d->datagrams)
-		put_sums(d, err);
+	put_end(d, err);
 	put_remarks(d, path, pcap_is_damaged(capture), err);
 	return verdict(d, path, err);
 }
 
-int dissect_run(const char *path, const uint8_t key[static KDNET_KEY_SIZE],
-		enum dissect_format format, FILE *out, FILE *err)
+int dissect_run(const char *path, const uint8_t *key, enum dissect_format format,
+		FILE *out, FILE *err)
 {
 	size_t length;
 	int status = 1;
@@ -310,9 +387,10 @@ int dissect_run(const char *path, const uint8_t key[static KDNET_KEY_SIZE],
 		memset(d, 0, sizeof(*d));
 		d->out = out;
 		d->format = format;
-		memcpy(d->key, key, sizeof(d->key));
-		kdnet_cipher_init(&d->control, d->key, d->key);
+		if (key)
+			take_key(d, key);
 		status = dissect_capture(d, &capture, path, err);
+		summary_wipe(&d->summary);
 	}
 	sodium_free(d); /* which wipes it */
 	free(bytes);

@@ -18,14 +18,16 @@ enum dissect_format {
 	 * no key opens one: "?", channel, "sealed", and the datagram as sent.
 	 */
 	DISSECT_HEX,
+	DISSECT_SUMMARY, /* the sums, and those of summary.h */
 };
 
 /*
  * Writes the transcript of the capture at `path` to `out`, and what went wrong, one
- * sentence a line, to `err`. Returns the exit code: 0, or 1 when the file cannot be
- * read or holds no datagram that the key opens.
+ * sentence a line, to `err`. Without a key (NULL) that of the recording is taken
+ * (record.h), and without that only what is not sealed is told. Returns the exit code:
+ * 0, or 1 when the file cannot be read or holds no datagram that the key opens.
  */
-int dissect_run(const char *path, const uint8_t key[static KDNET_KEY_SIZE],
-		enum dissect_format format, FILE *out, FILE *err);
+int dissect_run(const char *path, const uint8_t *key, enum dissect_format format,
+		FILE *out, FILE *err);
 
 #endif

@@ -13,6 +13,8 @@ enum {
 	NG_PACKET = 6,
 	NG_BLOCK_MIN = 12, /* type, length, length again */
 	NG_OPTION_END = 0,
+	NG_OPTION_COMMENT = 1,
+	NG_SECTION_FIXED = 16, /* byte order, version, length */
 	NG_OPTION_RESOLUTION = 9,
 	NG_OPTION_OFFSET = 14,
 	CLASSIC_LINK_MASK = 0x0fffffff, /* what lies above is about checksums */
@@ -81,34 +83,52 @@ static uint64_t to_ns(const struct pcap_interface *interface, uint64_t ticks)
 
 /* ---- pcapng ---- */
 
-static void interface_option(const struct pcap_reader *p, struct pcap_interface *i,
-			     uint16_t code, struct reader *value)
-{
-	const uint8_t binary_bit = 0x80;
-	if (code == NG_OPTION_RESOLUTION) {
-		uint8_t resolution = rd_8(value);
-		i->binary = resolution & binary_bit;
-		i->exponent = resolution & (uint8_t)~binary_bit;
-	} else if (code == NG_OPTION_OFFSET) {
-		i->offset_s = (int64_t)number(p, value, sizeof(uint64_t));
-	}
-}
-
 static size_t padded(size_t length)
 {
 	return (length + 3) & ~(size_t)3;
 }
 
+/* The next option of a block: its code and value. False: there is none any more. */
+static bool next_option(const struct pcap_reader *p, struct reader *body, uint16_t *code,
+			struct reader *value)
+{
+	*code = half(p, body);
+	uint16_t length = half(p, body);
+	*value = rd_sub(body, padded(length));
+	if (value->left > length)
+		value->left = length;
+	return rd_ok(body) && *code != NG_OPTION_END;
+}
+
 static void interface_options(const struct pcap_reader *p, struct pcap_interface *i,
 			      struct reader *body)
 {
-	while (rd_ok(body) && body->left > 0) {
-		uint16_t code = half(p, body);
-		uint16_t length = half(p, body);
-		struct reader value = rd_sub(body, padded(length));
-		if (code == NG_OPTION_END || !rd_ok(body))
-			return;
-		interface_option(p, i, code, &value);
+	const uint8_t binary_bit = 0x80;
+	struct reader value;
+	uint16_t code;
+	while (next_option(p, body, &code, &value)) {
+		if (code == NG_OPTION_RESOLUTION) {
+			uint8_t resolution = rd_8(&value);
+			i->binary = resolution & binary_bit;
+			i->exponent = resolution & (uint8_t)~binary_bit;
+		} else if (code == NG_OPTION_OFFSET) {
+			i->offset_s = (int64_t)number(p, &value, sizeof(uint64_t));
+		}
+	}
+}
+
+/* A second comment is no news to anybody. */
+static void on_section(struct pcap_reader *p, struct reader *body)
+{
+	struct reader value;
+	uint16_t code;
+	p->comment = NULL;
+	rd_skip(body, NG_SECTION_FIXED);
+	while (!p->comment && next_option(p, body, &code, &value)) {
+		if (code != NG_OPTION_COMMENT)
+			continue;
+		p->comment = value.pos;
+		p->comment_length = value.left;
 	}
 }
 
@@ -201,6 +221,8 @@ static bool ng_next(struct pcap_reader *p, struct pcap_packet *packet)
 	uint32_t type;
 	struct reader body;
 	while (next_block(p, &type, &body)) {
+		if (type == NG_SECTION)
+			on_section(p, &body);
 		if (type == NG_INTERFACE)
 			on_interface(p, &body);
 		if ((type == NG_PACKET || type == NG_SIMPLE_PACKET ||

@@ -57,6 +57,9 @@ struct pcap_reader {
 	/* Classic files have one, made from the file's header. */
 	struct pcap_interface interfaces[PCAP_INTERFACES_MAX];
 	uint32_t interface_count;
+	/* What the present section says of itself, into the buffer; not terminated. */
+	const uint8_t *comment; /* NULL: nothing */
+	size_t comment_length;
 };
 
 /* False: the buffer is no capture of either kind. */

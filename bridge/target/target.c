@@ -278,7 +278,7 @@ int target_open(struct target **out, struct ev_loop *loop,
 	t->kdnet = kdnet_new(&options->kdnet, kdnet_udp_now_us());
 	if (t->kdnet)
 		error = kdnet_udp_open(&t->udp, loop, t->kdnet, options->port, on_notify,
-				       t);
+				       t, &options->tap);
 	if (error) {
 		target_close(t);
 		return error;

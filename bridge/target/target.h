@@ -20,6 +20,7 @@
 
 #include "kdnet/kd.h"
 #include "kdnet/kdnet.h"
+#include "kdnet/udp.h"
 
 struct ev_loop;
 struct target;
@@ -105,6 +106,7 @@ struct target_options {
 	uint16_t port; /* UDP */
 	const struct target_events *events;
 	void *context;
+	struct kdnet_udp_tap tap; /* sees the datagrams; zeros: nobody does */
 };
 
 /* Opens the UDP port and waits. Returns 0 or -errno (-EADDRINUSE). */

@@ -92,7 +92,7 @@ static void warn_of_input(const struct connection *c, struct log *log)
 
 struct target *open_target(struct ev_loop *loop, const struct options *options,
 			   const struct target_events *events, void *context,
-			   struct log *log)
+			   const struct kdnet_udp_tap *tap, struct log *log)
 {
 	const struct connection *c = &options->connection;
 	struct target *target = NULL;
@@ -111,6 +111,7 @@ struct target *open_target(struct ev_loop *loop, const struct options *options,
 	o->port = c->port;
 	o->events = events;
 	o->context = context;
+	o->tap = *tap;
 	o->kdnet.has_target = c->target[0] != '\0';
 	if (!o->kdnet.has_target || resolve(c, &o->kdnet.target, log)) {
 		status = target_open(&target, loop, o);

@@ -12,7 +12,7 @@ struct ev_loop;
 /* The UDP port; warns of one that Windows would not take. NULL: said why. */
 struct target *open_target(struct ev_loop *loop, const struct options *options,
 			   const struct target_events *events, void *context,
-			   struct log *log);
+			   const struct kdnet_udp_tap *tap, struct log *log);
 
 /* The endpoint for clients; warns of one that others can reach. NULL: said why. */
 struct rsp_listener *open_listener(struct ev_loop *loop, const struct options *options,

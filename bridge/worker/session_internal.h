@@ -7,6 +7,7 @@
 #include "bridge/gdb/gdb.h"
 #include "bridge/worker/note.h"
 #include "bridge/worker/policy.h"
+#include "bridge/worker/recording.h"
 #include "bridge/worker/session.h"
 #include "rsp/listen.h"
 
@@ -18,6 +19,7 @@ struct session {
 	struct rsp_listener *listener;
 	struct gdb gdb;
 	struct note note;
+	struct recording recording;
 
 	enum session_client client; /* changed by session_become alone */
 	bool report_due;	    /* the client waits, and the target has stopped */

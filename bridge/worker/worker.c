@@ -45,6 +45,8 @@ static void watch_signals(struct worker *w, struct ev_loop *loop, bool stdio)
 	else
 		ev_signal_start(loop, &w->interrupt);
 	signal(SIGPIPE, SIG_IGN);
+	/* a file at its limit is an error of that write, no more */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 int worker_run(struct options *options, struct log *log)

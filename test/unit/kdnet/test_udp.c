@@ -33,9 +33,22 @@ struct fixture {
 	struct kdnet *k;
 	struct kdnet_udp *udp;
 	unsigned notified;
-	int socket; /* the target's end */
+	int socket;	   /* the target's end */
+	unsigned shown[2]; /* datagrams that the tap saw: from the target, to it */
+	size_t shown_length;
 	struct fake_target target;
 };
+
+/* As they are on the wire, with the peer's address in place. */
+static void on_shown(void *context, const struct kdnet_peer *peer, bool to_target,
+		     const uint8_t *bytes, size_t length)
+{
+	struct fixture *f = context;
+	assert_int_not_equal(peer->port, 0);
+	assert_non_null(bytes);
+	f->shown[to_target]++;
+	f->shown_length = length;
+}
 
 static void on_notify(void *context)
 {
@@ -69,8 +82,10 @@ static struct fixture *start(int family, const char *host)
 	struct fixture *f = calloc(1, sizeof(*f));
 	f->loop = ev_loop_new(EVFLAG_AUTO);
 	struct kdnet_config config = fake_config(&f->random);
+	const struct kdnet_udp_tap tap = { on_shown, f };
 	f->k = kdnet_new(&config, kdnet_udp_now_us());
-	assert_int_equal(kdnet_udp_open(&f->udp, f->loop, f->k, 0, on_notify, f), 0);
+	assert_int_equal(kdnet_udp_open(&f->udp, f->loop, f->k, 0, on_notify, f, &tap),
+			 0);
 	f->target = fake_boot(f->k, 0, 1);
 	f->socket = socket(family, SOCK_DGRAM, 0);
 	struct sockaddr_storage address;
@@ -151,6 +166,8 @@ static void connect_over(int family, const char *host)
 	struct kdnet_datagram d;
 	send_poke(f);
 	assert_true(run(f));
+	assert_int_equal(f->shown[0], 1);
+	assert_int_equal(f->shown[1], 1);
 	assert_true(receive(f, &d, plain) > 0);
 	assert_true(kdnet_is_response(d.payload, d.length));
 	struct sent sent = { .length = d.length };
@@ -216,7 +233,8 @@ static void a_port_in_use_is_told_in_both_families(void **state)
 		struct kdnet_udp *second = NULL;
 		ipv6_is_off = off;
 		assert_int_equal(kdnet_udp_open(&second, f->loop, f->k,
-						kdnet_udp_port(f->udp), on_notify, f),
+						kdnet_udp_port(f->udp), on_notify, f,
+						NULL),
 				 -EADDRINUSE);
 		ipv6_is_off = false;
 		assert_null(second);
@@ -268,8 +286,10 @@ static void the_timer_pokes_a_named_target(void **state)
 		/* an address that we do not have any more: sent without it */
 		.local = { [10] = 0xff, 0xff, 192, 0, 2, 1 },
 	};
+	const struct kdnet_udp_tap tap = { on_shown, f };
 	f->k = kdnet_new(&config, kdnet_udp_now_us());
-	assert_int_equal(kdnet_udp_open(&f->udp, f->loop, f->k, 0, on_notify, f), 0);
+	assert_int_equal(kdnet_udp_open(&f->udp, f->loop, f->k, 0, on_notify, f, &tap),
+			 0);
 	struct sockaddr_storage any = { .ss_family = AF_UNSPEC };
 	assert_int_equal(connect(f->socket, (struct sockaddr *)&any, sizeof(any)), 0);
 	assert_int_equal(bind(f->socket, (struct sockaddr *)&own, length), 0);
@@ -282,6 +302,7 @@ static void the_timer_pokes_a_named_target(void **state)
 		assert_int_equal(d.channel, KDNET_CHANNEL_CONTROL);
 		assert_int_equal(d.length, 0);
 	}
+	assert_int_equal(f->shown[1], 2);
 	assert_in_range(kdnet_udp_now_us() - start_us, 400000, 5000000);
 	stop(f);
 }
