@@ -54,6 +54,23 @@ static void arguments_are_checked(void **state)
 	fixture_end(f);
 }
 
+static void parts_of_files_are_asked_for_by_numbers(void **state)
+{
+	static const char usage[] = "Usage: monitor image [BASE OFFSET]; numbers are "
+				    "decimal or 0x…\n";
+	struct gdb_fixture *f = fixture_start(1);
+
+	(void)state;
+	assert_string_equal(fixture_monitor(f, "image"),
+			    "There are none: they are made for lldb.\n");
+	assert_string_equal(fixture_monitor(f, "image 0xfffff80000000000"), usage);
+	assert_string_equal(fixture_monitor(f, "image 1 2 3"), usage);
+	assert_string_equal(fixture_monitor(f, "image 1 0x8000000000000000"), usage);
+	assert_string_equal(fixture_monitor(f, "image ../etc/passwd 0"), usage);
+	assert_string_equal(fixture_monitor(f, "image 1 0"), "There is no such file.\n");
+	fixture_end(f);
+}
+
 static void blanks_around_do_not_matter(void **state)
 {
 	const char *arguments;
@@ -242,6 +259,7 @@ int main(void)
 		cmocka_unit_test(help_names_each_command),
 		cmocka_unit_test(an_unknown_command_is_answered_in_words),
 		cmocka_unit_test(arguments_are_checked),
+		cmocka_unit_test(parts_of_files_are_asked_for_by_numbers),
 		cmocka_unit_test(blanks_around_do_not_matter),
 		cmocka_unit_test(stats_count_exchanges_by_kind_of_packet),
 		cmocka_unit_test(version_tells_both_sides),
