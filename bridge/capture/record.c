@@ -217,29 +217,46 @@ void record_datagram(struct record *r, uint64_t time_ns, const struct datagram *
 
 /* ---- the beginning and the end ---- */
 
-/* May what is there be rotated away; does it hold no packet, so that it may go? */
-static enum record_result look_at(const char *path, bool *empty)
+/* Its beginning is all there is, and no packet is in it. */
+static bool is_empty(const uint8_t *bytes, size_t length, off_t size)
+{
+	struct pcap_reader reader;
+	struct pcap_packet packet;
+	return size == (off_t)length &&
+	       (!pcap_init(&reader, bytes, length) || !pcap_next(&reader, &packet));
+}
+
+/* May what is there be rotated away; does it hold nothing, so that it may go? */
+static enum record_result look_into(int fd, bool *empty)
 {
 	static const uint8_t section[] = { 0x0a, 0x0d, 0x0d, 0x0a };
-	uint8_t first[sizeof(section)];
+	uint8_t bytes[HEADER_MAX];
 	struct stat status;
+	if (fstat(fd, &status) != 0)
+		return RECORD_FAILED;
+	if (!S_ISREG(status.st_mode))
+		return RECORD_NOT_OURS;
+	ssize_t length = read(fd, bytes, sizeof(bytes));
+	if (length < 0)
+		return RECORD_FAILED;
+	if (length > 0 && (length < (ssize_t)sizeof(section) ||
+			   memcmp(bytes, section, sizeof(section)) != 0))
+		return RECORD_NOT_OURS;
+	*empty = is_empty(bytes, (size_t)length, status.st_size);
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 ? RECORD_BEGUN : RECORD_IN_USE;
+}
+
+static enum record_result look_at(const char *path, bool *empty)
+{
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return RECORD_BEGUN;
 	if (fd < 0)
-		return errno == ENOENT	? RECORD_BEGUN
-		       : errno == ELOOP ? RECORD_NOT_OURS
-					: RECORD_FAILED;
-	enum record_result result = RECORD_BEGUN;
-	*empty = false;
-	ssize_t length = read(fd, first, sizeof(first));
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
-	    (length != 0 && (length != (ssize_t)sizeof(first) ||
-			     memcmp(first, section, sizeof(section)) != 0)))
-		result = RECORD_NOT_OURS;
-	else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		result = RECORD_IN_USE;
-	else
-		*empty = status.st_size <= HEADER_MAX;
+		return errno == ELOOP ? RECORD_NOT_OURS : RECORD_FAILED;
+	enum record_result result = look_into(fd, empty);
+	int error = errno;
 	(void)close(fd);
+	errno = error;
 	return result;
 }
 
@@ -267,7 +284,7 @@ static enum record_result begin(struct record *r)
 
 enum record_result record_new(struct record **out, const struct record_options *options)
 {
-	struct record *r = sodium_malloc(sizeof(*r));
+	struct record *r = sodium_init() >= 0 ? sodium_malloc(sizeof(*r)) : NULL;
 	if (!r)
 		return RECORD_FAILED;
 	memset(r, 0, sizeof(*r));

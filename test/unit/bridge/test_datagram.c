@@ -209,6 +209,96 @@ static void garbage_is_survived(void **state)
 	}
 }
 
+/* ---- writing ---- */
+
+static void random_address(uint8_t out[static 16], uint64_t *random, bool four)
+{
+	for (size_t i = 0; i < 16; i++)
+		out[i] = (uint8_t)test_random(random);
+	if (four) {
+		memset(out, 0, 10);
+		memset(out + 10, 0xff, 2);
+	}
+}
+
+static uint32_t sum_of(const uint8_t *bytes, size_t length)
+{
+	uint32_t sum = 0;
+	for (size_t i = 0; i < length; i++)
+		sum += i % 2 == 0 ? (uint32_t)bytes[i] << 8 : bytes[i];
+	while (sum > UINT16_MAX)
+		sum = (sum & UINT16_MAX) + (sum >> 16);
+	return sum;
+}
+
+/* Header and pseudo-header as the RFCs have them, 768 and 8200. */
+static void check_sums(const uint8_t *packet, size_t length)
+{
+	uint8_t pseudo[2048] = { 0 };
+	bool four = packet[0] >> 4 == 4;
+	size_t header = four ? 20 : 40, addresses = four ? 8 : 32;
+	if (four)
+		assert_int_equal(sum_of(packet, header), UINT16_MAX);
+	memcpy(pseudo, packet + header - addresses, addresses);
+	pseudo[addresses] = (uint8_t)((length - header) >> 8);
+	pseudo[addresses + 1] = (uint8_t)(length - header);
+	pseudo[addresses + 3] = 17;
+	memcpy(pseudo + addresses + 4, packet + header, length - header);
+	assert_int_equal(sum_of(pseudo, addresses + 4 + length - header), UINT16_MAX);
+}
+
+static void what_is_written_reads_back_the_same_with_right_checksums(void **state)
+{
+	(void)state;
+	uint64_t random = 42;
+	for (unsigned turn = 0; turn < 2000; turn++) {
+		uint8_t bytes[1473], packet[1473 + DATAGRAM_HEADERS_MAX];
+		struct datagram d = { .bytes = bytes }, back;
+		bool four = turn % 2 == 0;
+		random_address(d.source, &random, four);
+		random_address(d.destination, &random, four);
+		d.source_port = (uint16_t)test_random(&random);
+		d.destination_port = (uint16_t)test_random(&random);
+		d.length = test_random(&random) % sizeof(bytes);
+		for (size_t i = 0; i < d.length; i++)
+			bytes[i] = (uint8_t)test_random(&random);
+		struct writer w = wr_init(packet, sizeof(packet));
+		datagram_encode(&w, &d);
+		assert_true(wr_ok(&w));
+		assert_int_equal(w.length, d.length + (four ? 28 : 48));
+		check_sums(packet, w.length);
+		uint8_t *exact = test_exact_copy(packet, w.length);
+		assert_int_equal(decode(&back, PCAP_LINK_RAW, exact, w.length),
+				 DATAGRAM_FOUND);
+		assert_memory_equal(back.source, d.source, 16);
+		assert_memory_equal(back.destination, d.destination, 16);
+		assert_int_equal(back.source_port, d.source_port);
+		assert_int_equal(back.destination_port, d.destination_port);
+		assert_int_equal(back.length, d.length);
+		assert_memory_equal(back.bytes, bytes, d.length);
+		free(exact);
+	}
+}
+
+static void an_address_that_is_not_known_is_of_the_others_family(void **state)
+{
+	(void)state;
+	uint8_t packet[64];
+	struct datagram d = { .source = { [10] = 0xff, 0xff, 192, 0, 2, 1 },
+			      .bytes = hello,
+			      .length = sizeof(hello) };
+	struct writer w = wr_init(packet, sizeof(packet));
+	datagram_encode(&w, &d);
+	assert_int_equal(packet[0], 0x45);
+	memset(d.source, 0x20, sizeof(d.source));
+	w = wr_init(packet, sizeof(packet));
+	datagram_encode(&w, &d);
+	assert_int_equal(packet[0], 0x60);
+	d.length = DATAGRAM_LENGTH_MAX + 1;
+	datagram_encode(&w, &d);
+	assert_false(wr_ok(&w));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +310,9 @@ int main(void)
 		cmocka_unit_test(other_packets_are_none),
 		cmocka_unit_test(every_truncation_is_none_or_cut),
 		cmocka_unit_test(garbage_is_survived),
+		cmocka_unit_test(
+			what_is_written_reads_back_the_same_with_right_checksums),
+		cmocka_unit_test(an_address_that_is_not_known_is_of_the_others_family),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
