@@ -137,6 +137,15 @@ static void write_section(struct writer *w, const char *name, uint32_t rva, uint
 	wr_le32(w, flags);
 }
 
+/*
+ * The extent in memory of .debug_frame, which lies behind the module: for lldb none, or
+ * it takes the header of a neighbour there for this section (RSP.md §13). gdb wants one.
+ */
+static uint32_t debug_frame_extent(const struct pe_layout *layout)
+{
+	return layout->client == IMAGE_FOR_LLDB ? 0 : layout->debug_frame_length;
+}
+
 /* What BFD knows without a warning: RSP.md §2. */
 static uint32_t section_flags(const struct pe_section *s, enum image_client client)
 {
@@ -168,7 +177,7 @@ static void write_sections(struct writer *w, const struct pe *pe,
 		char name[16];
 		snprintf(name, sizeof(name), "/%u", layout->debug_frame_name);
 		write_section(w, name, layout->debug_frame_rva,
-			      layout->debug_frame_length, layout->debug_frame_length,
+			      debug_frame_extent(layout), layout->debug_frame_length,
 			      DEBUG_FRAME_FLAGS);
 	}
 }
@@ -178,8 +187,8 @@ size_t pe_header_write(const struct pe *pe, const struct pe_layout *layout, uint
 {
 	struct writer w = wr_init(out, size);
 	bool debug_frame = layout->debug_frame_length > 0;
-	uint32_t end = debug_frame ? layout->debug_frame_rva + layout->debug_frame_length
-				   : pe->image_size;
+	uint32_t extent = debug_frame_extent(layout);
+	uint32_t end = extent ? layout->debug_frame_rva + extent : pe->image_size;
 	write_dos(&w);
 	write_coff(&w, pe, layout,
 		   (uint16_t)(pe->section_count + debug_frame + (layout->rsds_size > 0)));

@@ -178,7 +178,7 @@ static bool load_kernel(struct machine *m, const char **error)
 		images[i] = image_load(m, files[i], files[i], path, base, error);
 		if (!images[i])
 			return false;
-		base += images[i]->size + (1 + machine_random(m) % 8) * PAGE_SIZE;
+		base += images[i]->size; /* without a gap, as Windows' loader does it */
 	}
 	m->next_driver = IMAGE_ADDRESS + 0x100000000ull +
 			 (machine_random(m) % 0x4000) * DRIVER_SPACING;
