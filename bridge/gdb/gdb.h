@@ -140,6 +140,8 @@ enum rsp_result gdb_result(struct gdb *g, enum kd_result result);
 
 /* gdb_registers.c */
 void gdb_registers_init(struct gdb *g);
+/* A machine without a register map: of its registers only the stopped one's PC is told. */
+bool gdb_registers_foreign(const struct gdb *g);
 const struct rsp_description *gdb_description(void *context);
 enum rsp_result gdb_read_register(void *context, int thread, unsigned number,
 				  uint8_t *out, bool *valid);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "bridge/target/arch.h"
+
 static const struct rsp_flag eflags_bits[] = {
 	{ "CF", 0 },  { "PF", 2 },  { "AF", 4 },  { "ZF", 6 },	 { "SF", 7 },
 	{ "TF", 8 },  { "IF", 9 },  { "DF", 10 }, { "OF", 11 },	 { "NT", 14 },
@@ -60,6 +62,26 @@ static enum rsp_result placeholder(const struct gdb *g, unsigned number, uint8_t
 	return RSP_OK;
 }
 
+bool gdb_registers_foreign(const struct gdb *g)
+{
+	const struct kd_version *version = target_version(g->target);
+
+	return version && !arch_of((enum kd_machine)version->machine);
+}
+
+/* Of the processor that stopped its report tells the PC, without which gdb gives up. */
+static enum rsp_result foreign(const struct gdb *g, unsigned processor, unsigned number,
+			       uint8_t *out, bool *valid)
+{
+	const struct target_stop *stop = target_stopped(g->target);
+
+	memset(out, 0, RSP_REGISTER_MAX);
+	*valid = stop && processor == stop->processor && number == g->description.pc;
+	for (unsigned i = 0; *valid && i < sizeof(stop->pc); i++)
+		out[i] = (uint8_t)(stop->pc >> (8 * i));
+	return RSP_OK;
+}
+
 enum rsp_result gdb_read_register(void *context, int thread, unsigned number,
 				  uint8_t *out, bool *valid)
 {
@@ -70,6 +92,8 @@ enum rsp_result gdb_read_register(void *context, int thread, unsigned number,
 		return RSP_ERROR;
 	if (!gdb_is_live(g))
 		return placeholder(g, number, out, valid);
+	if (gdb_registers_foreign(g))
+		return foreign(g, gdb_processor(g, thread), number, out, valid);
 	result = registers_read(g->target, gdb_processor(g, thread), number, out);
 	/* What this machine does not have is no failure of the others. */
 	*valid = result == KD_DONE;

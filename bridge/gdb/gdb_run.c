@@ -86,6 +86,10 @@ static enum rsp_result present_stop(struct gdb *g, bool attach, struct rsp_stop 
 	gdb_charge(g);
 	if (there && at) {
 		*stop = gdb_stop_of(at, g->client);
+		if (gdb_registers_foreign(g))
+			console_say(&g->console,
+				    "[kdbridge: the registers of this machine are not "
+				    "known here; memory and modules are]\n");
 		/* gdb takes no text here: it is shown at the next resume or command. */
 		if (gdb_stop_tells(at) && !g->client->shows_stop_words)
 			console_say(&g->console, "[kdbridge: it had stopped: %s]\n",

@@ -25,8 +25,9 @@ static void learn_machine(struct target *t)
 	else
 		target_notice(
 			t, KDNET_NOTICES,
-			"the target's machine type %04x is not known here: it can be "
-			"resumed, but its registers cannot be shown",
+			"the registers of the target's machine type %04x are not known "
+			"here: it can be resumed, but not past a breakpoint "
+			"instruction in its code",
 			(unsigned)machine);
 	stop_decode_again(t);
 }

@@ -30,6 +30,29 @@ static void registers_are_those_of_the_processor(void **state)
 	fixture_end(f);
 }
 
+static void of_a_machine_without_a_map_the_pc_is_told_and_nothing_made_up(void **state)
+{
+	struct fake_target *fake = fake_start(2);
+	struct gdb_fixture *f;
+	const char *answer;
+
+	(void)state;
+	fake->machine = KD_MACHINE_I386;
+	fake_exception(fake, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(fake, &fake->stops, 1);
+	f = fixture_over(fake);
+	answer = fixture_ask(f, "?");
+	assert_non_null(strstr(answer, "10:0011000000f8ffff;"));
+	assert_null(strstr(answer, "07:")); /* rsp */
+	assert_string_equal(fixture_ask(f, "p7"), "xxxxxxxxxxxxxxxx");
+	assert_string_equal(fixture_ask(f, "Hg2"), "OK");
+	assert_string_equal(fixture_ask(f, "p10"), "xxxxxxxxxxxxxxxx");
+	assert_string_equal(fixture_ask(f, "P10=0100000000000000"), "E01");
+	assert_non_null(
+		strstr(fixture_monitor(f, "version"), "registers of this machine"));
+	fixture_end(f);
+}
+
 static void memory_is_read_up_to_the_hole(void **state)
 {
 	struct gdb_fixture *f = fixture_start(1);
@@ -213,6 +236,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_stop_is_told_with_thread_and_registers),
 		cmocka_unit_test(registers_are_those_of_the_processor),
+		cmocka_unit_test(
+			of_a_machine_without_a_map_the_pc_is_told_and_nothing_made_up),
 		cmocka_unit_test(memory_is_read_up_to_the_hole),
 		cmocka_unit_test(breakpoints_are_wanted_and_bad_ones_refused),
 		cmocka_unit_test(hardware_ones_are_taken_but_not_reads_alone),
