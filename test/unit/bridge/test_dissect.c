@@ -22,12 +22,13 @@ static struct run dissect(const char *path, const char *key_text,
 {
 	struct run run;
 	uint8_t key[KDNET_KEY_SIZE];
-	assert_int_equal(kdnet_key_parse(key, key_text), KDNET_KEY_OK);
+	if (key_text)
+		assert_int_equal(kdnet_key_parse(key, key_text), KDNET_KEY_OK);
 	FILE *out = open_memstream(&run.out, &run.out_length);
 	FILE *err = open_memstream(&run.err, &run.err_length);
 	assert_non_null(out);
 	assert_non_null(err);
-	run.status = dissect_run(path, key, format, out, err);
+	run.status = dissect_run(path, key_text ? key : NULL, format, out, err);
 	assert_int_equal(fclose(out), 0);
 	assert_int_equal(fclose(err), 0);
 	return run;
@@ -152,6 +153,46 @@ static void a_key_that_does_not_fit_is_said_so(void **state)
 	assert_non_null(strstr(run.err, "the key does not fit"));
 	assert_non_null(strstr(run.out, "955 datagrams: 0 opened, 955 sealed"));
 	check_line(&run, 1, "1 0.000000 ??? sealed, control channel, 374 bytes");
+	run_free(&run);
+}
+
+static void without_a_key_it_is_told_who_spoke_to_whom(void **state)
+{
+	(void)state;
+	struct run run = dissect(win10, NULL, DISSECT_TEXT);
+	assert_int_equal(run.status, 0);
+	check_line(&run, 1,
+		   "1 0.000000 ??? sealed, control channel, 374 bytes, "
+		   "192.168.2.72:51111 to 192.168.2.1:51111");
+	assert_non_null(strstr(run.out, "955 datagrams: 0 opened, 955 sealed"));
+	assert_non_null(strstr(run.err, "no key: what is sealed opens with --key KEY"));
+	run_free(&run);
+	run = dissect(win10, NULL, DISSECT_SUMMARY);
+	assert_int_equal(run.status, 0);
+	assert_string_equal(run.out, "from 2016-01-24 10:36:11 UTC on, 1289.049 s\n"
+				     "955 datagrams: 0 opened, 955 sealed; 0 sessions\n");
+	run_free(&run);
+}
+
+static void a_summary_counts_exchanges_losses_and_stops(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {
+		"955 datagrams: 955 opened, 0 sealed; 1 session\n",
+		"\nfrom the target         692     195976        0        0        1        "
+		"1        1\n",
+		"\nto the target           263      24090        0        0        1        "
+		"1        1\n",
+		"427 pokes, 1 responses, 0 host pokes, 0 break-ins; 6 prints, 0 prompts",
+		"\nread virtual                     44       44      1     0.044     0.214",
+		"\ncontinue2                         2        0      0         -",
+		"\nexception 80000003                1\n",
+	};
+	struct run run = dissect(win10, "8.8.8.8", DISSECT_SUMMARY);
+	assert_int_equal(run.status, 0);
+	assert_string_equal(run.err, "");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_non_null(strstr(run.out, lines[i]));
 	run_free(&run);
 }
 
@@ -382,6 +423,8 @@ int main(void)
 		cmocka_unit_test(text_says_what_each_datagram_is),
 		cmocka_unit_test(no_datagram_of_a_real_session_remains_undecoded),
 		cmocka_unit_test(a_key_that_does_not_fit_is_said_so),
+		cmocka_unit_test(without_a_key_it_is_told_who_spoke_to_whom),
+		cmocka_unit_test(a_summary_counts_exchanges_losses_and_stops),
 		cmocka_unit_test(files_that_are_no_captures_exit_1),
 		cmocka_unit_test(sessions_may_follow_and_overlap_each_other),
 		cmocka_unit_test(the_oldest_of_very_many_sessions_is_forgotten),
