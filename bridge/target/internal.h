@@ -303,18 +303,8 @@ enum kd_result watchpoint_sync(struct target *t);
 uint64_t watchpoint_arm(struct target *t, unsigned skipped);
 /* The target runs with what was armed. */
 void watchpoint_on_resume(struct target *t);
-/* Slots that break on the instruction at that address. */
-unsigned watchpoint_at_pc(const struct target *t, uint64_t pc);
 /* Before a resume that passes an exception on, which leaves DR7 alone. */
 enum kd_result watchpoint_pass_on(struct target *t, uint64_t dr7);
-/* Slots that the present report says were hit, by whomever they were set. */
-unsigned watchpoint_dr6(const struct target *t);
-/* Is it an instruction breakpoint of ours, which hits again when resumed as it is? */
-bool watchpoint_hit_execute(const struct target *t);
-/* Fills in kind and watch; false: it is none of ours. */
-bool watchpoint_find_hit(struct target *t, struct target_stop *stop);
-/* A hit of one that was switched off while it was on its way? */
-bool watchpoint_is_stale(const struct target *t);
 /* The first report of a session: what is on was left by a debugger before us. */
 void watchpoint_adopt(struct target *t);
 bool watchpoint_is_armed(const struct target *t);
@@ -325,7 +315,23 @@ enum kd_result watchpoint_restore(struct target *t);
 void watchpoint_on_reconnect(struct target *t);
 /* Another boot: none exists, none is wanted. */
 void watchpoint_clear(struct target *t);
+/* Slots that are wanted; those that a DR7 has switched on. */
+unsigned watchpoint_used(const struct target *t);
+unsigned watchpoint_enabled_in(uint64_t dr7);
 void watchpoint_free(struct target *t);
+
+/* ---- watchpoint_hit.c ---- */
+
+/* Slots that break on the instruction at that address. */
+unsigned watchpoint_at_pc(const struct target *t, uint64_t pc);
+/* Slots that the present report says were hit, by whomever they were set. */
+unsigned watchpoint_dr6(const struct target *t);
+/* Is it an instruction breakpoint of ours, which hits again when resumed as it is? */
+bool watchpoint_hit_execute(const struct target *t);
+/* Fills in kind and watch; false: it is none of ours. */
+bool watchpoint_find_hit(struct target *t, struct target_stop *stop);
+/* A hit of one that was switched off while it was on its way? */
+bool watchpoint_is_stale(const struct target *t);
 
 /* ---- attach.c: what a session's first stop needs ---- */
 

@@ -6,6 +6,9 @@
 #include "bridge/target/internal.h"
 
 /*
+ * Which debug register has what, on every processor, and the DR7 that goes with a resume.
+ * What a report says of them is read in watchpoint_hit.c.
+ *
  * A slot is a debug register, DR0 to DR3. One that is no longer used keeps its address,
  * as front ends take all of theirs back at every stop and set them again at the resume;
  * only what differs then costs an exchange. What counts is DR7, which goes with each
@@ -35,7 +38,7 @@ static uint64_t field_of(const struct watchpoint_slot *s, unsigned slot)
 	return UINT64_C(2) << (2 * slot) | code << (16 + 4 * slot);
 }
 
-static unsigned enabled_in(uint64_t dr7)
+unsigned watchpoint_enabled_in(uint64_t dr7)
 {
 	unsigned slots = 0;
 	for (unsigned i = 0; i < WATCHPOINT_SLOTS; i++) {
@@ -45,7 +48,7 @@ static unsigned enabled_in(uint64_t dr7)
 	return slots;
 }
 
-static unsigned used(const struct target *t)
+unsigned watchpoint_used(const struct target *t)
 {
 	unsigned slots = 0;
 	for (unsigned i = 0; i < WATCHPOINT_SLOTS; i++)
@@ -56,8 +59,8 @@ static unsigned used(const struct target *t)
 uint64_t watchpoint_arm(struct target *t, unsigned skipped)
 {
 	struct watchpoint_state *w = &t->watchpoints;
-	unsigned on = used(t) & ~skipped;
-	unsigned off = w->armed & ~used(t);
+	unsigned on = watchpoint_used(t) & ~skipped;
+	unsigned off = w->armed & ~watchpoint_used(t);
 	uint64_t dr7 = registers_dr7(t);
 	if (w->broken)
 		on = 0;
@@ -139,7 +142,8 @@ static void find_used(struct watchpoint_state *w)
 static bool place(struct target *t, const struct watchpoint_slot *piece)
 {
 	struct watchpoint_state *w = &t->watchpoints;
-	unsigned foreign = target_asks(t) ? enabled_in(registers_dr7(t)) & ~w->owned : 0;
+	unsigned foreign =
+		target_asks(t) ? watchpoint_enabled_in(registers_dr7(t)) & ~w->owned : 0;
 	struct watchpoint_slot *best = NULL;
 	unsigned best_rank = 0;
 	for (unsigned i = 0; i < WATCHPOINT_SLOTS; i++) {
@@ -300,7 +304,7 @@ static void roll_back(struct target *t,
 	unsigned failed;
 	memcpy(t->watchpoints.slots, before, sizeof(t->watchpoints.slots));
 	find_used(&t->watchpoints);
-	if (target_asks(t) && used(t))
+	if (target_asks(t) && watchpoint_used(t))
 		(void)set_processors(t, &failed);
 }
 
@@ -355,7 +359,7 @@ enum kd_result watchpoint_sync(struct target *t)
 {
 	struct watchpoint_state *w = &t->watchpoints;
 	unsigned failed = 0;
-	enum kd_result result = used(t) ? set_processors(t, &failed) : KD_DONE;
+	enum kd_result result = watchpoint_used(t) ? set_processors(t, &failed) : KD_DONE;
 	w->broken = result == KD_REFUSED;
 	if (result != KD_REFUSED)
 		return result;
@@ -364,17 +368,6 @@ enum kd_result watchpoint_sync(struct target *t)
 		      "or watchpoint works now",
 		      failed);
 	return KD_DONE;
-}
-
-unsigned watchpoint_at_pc(const struct target *t, uint64_t pc)
-{
-	unsigned slots = 0;
-	for (unsigned i = 0; i < WATCHPOINT_SLOTS; i++) {
-		const struct watchpoint_slot *s = &t->watchpoints.slots[i];
-		if (s->used && s->kind == WATCHPOINT_EXECUTE && s->address == pc)
-			slots |= 1u << i;
-	}
-	return slots;
 }
 
 /* A resume that passes an exception on takes DR7 from the special registers alone. */
@@ -388,71 +381,11 @@ enum kd_result watchpoint_pass_on(struct target *t, uint64_t dr7)
 	return result;
 }
 
-/* ---- at a report ---- */
-
-static bool is_debug_trap(const struct target *t)
-{
-	const struct kd_state_change *change = &t->stop.change;
-	return change->state == KD_STATE_EXCEPTION &&
-	       change->u.exception.code == KD_STATUS_SINGLE_STEP;
-}
-
-unsigned watchpoint_dr6(const struct target *t)
-{
-	enum { ALL = (1 << WATCHPOINT_SLOTS) - 1 };
-	const struct kd_control_report *report = &t->stop.change.report;
-	/* those of registers that are switched off may be set as well */
-	unsigned on = t->watchpoints.armed | used(t) | enabled_in(report->dr7);
-	return is_debug_trap(t) ? (unsigned)report->dr6 & ALL & on : 0;
-}
-
-/* At its address without a bit in DR6: a kernel may have cleared it. */
-static unsigned execute_hits(const struct target *t)
-{
-	enum { DR6_STEP = 0x4000 };
-	unsigned slots = watchpoint_at_pc(t, t->stop.change.program_counter);
-	if (!is_debug_trap(t) || t->stop.change.report.dr6 & DR6_STEP)
-		return slots & watchpoint_dr6(t);
-	return slots;
-}
-
-bool watchpoint_hit_execute(const struct target *t)
-{
-	return execute_hits(t) != 0;
-}
-
-bool watchpoint_find_hit(struct target *t, struct target_stop *stop)
-{
-	unsigned hits = watchpoint_dr6(t) & used(t);
-	for (unsigned i = 0; i < WATCHPOINT_SLOTS; i++) {
-		const struct watchpoint_slot *s = &t->watchpoints.slots[i];
-		if (!(hits >> i & 1) || s->kind == WATCHPOINT_EXECUTE)
-			continue;
-		stop->kind = TARGET_STOP_WATCHPOINT;
-		stop->watch.address = s->address;
-		stop->watch.access = s->kind == WATCHPOINT_ACCESS;
-		return true;
-	}
-	if (!execute_hits(t))
-		return false;
-	stop->kind = TARGET_STOP_HARDWARE_BREAKPOINT;
-	return true;
-}
-
-bool watchpoint_is_stale(const struct target *t)
-{
-	enum { DR6_STEP = 0x4000 };
-	const struct watchpoint_state *w = &t->watchpoints;
-	uint64_t dr6 = t->stop.change.report.dr6;
-	return is_debug_trap(t) && !(dr6 & DR6_STEP) && dr6 & w->retired &&
-	       !watchpoint_dr6(t) && kdnet_udp_now_us() < w->retired_until_us;
-}
-
 /* ---- leaving, other sessions ---- */
 
 void watchpoint_adopt(struct target *t)
 {
-	t->watchpoints.owned |= enabled_in(t->stop.change.report.dr7);
+	t->watchpoints.owned |= watchpoint_enabled_in(t->stop.change.report.dr7);
 }
 
 bool watchpoint_is_armed(const struct target *t)
@@ -480,7 +413,7 @@ static enum kd_result restore_processor(struct target *t, unsigned processor)
 static bool is_touched(const struct target *t)
 {
 	const struct watchpoint_state *w = &t->watchpoints;
-	bool touched = enabled_in(t->stop.change.report.dr7) != 0;
+	bool touched = watchpoint_enabled_in(t->stop.change.report.dr7) != 0;
 	for (unsigned i = 0; i < w->processors_count; i++)
 		touched |= w->processors[i].original_known;
 	return touched && registers_known_machine(t);

@@ -1,41 +1,10 @@
-#include "test/unit/bridge/fake_target.h"
+#include "test/unit/bridge/fake_watch.h"
 
-enum { DR0 = 0x20, DR7 = 0x48, CONTROL = 69, NOP = 0x90 };
-#define DATA (FAKE_BASE + 0x2800)
-#define SITE (FAKE_CODE + 0x40)
+enum { DR0 = 0x20, DR7 = 0x48, CONTROL = 69 };
 
 static uint64_t dr(struct fake_target *f, unsigned cpu, unsigned slot)
 {
 	return load_le(f->special[cpu] + DR0 + 8u * slot, 8);
-}
-
-static enum kd_result write_watch(struct fake_target *f, uint64_t address,
-				  uint64_t length)
-{
-	return watchpoint_insert(f->t, WATCHPOINT_WRITE, address, length);
-}
-
-static void never_ends(struct fake_target *f, bool trace)
-{
-	(void)f;
-	(void)trace;
-}
-
-/* The next report says that these registers were hit on that processor. */
-static void hit(struct fake_target *f, unsigned cpu, unsigned slots)
-{
-	f->dr6_hits = slots;
-	fake_exception(f, cpu, KD_STATUS_SINGLE_STEP);
-	f->dr6_hits = 0;
-}
-
-static void run_until_hit(struct fake_target *f, unsigned cpu, unsigned slots)
-{
-	unsigned stops = f->stops;
-	f->on_resume = never_ends;
-	fake_do_resume(f, TARGET_CONTINUE, 0);
-	hit(f, cpu, slots);
-	fake_spin_until(f, &f->stops, stops + 1);
 }
 
 static void it_is_on_every_processor(void **state)
@@ -242,17 +211,6 @@ static void an_execute_hit_is_stepped_off_first(void **state)
 	fake_end(f);
 }
 
-static void a_cleared_dr6_does_not_hide_an_execute_hit(void **state)
-{
-	(void)state;
-	struct fake_target *f = fake_start_stopped(1);
-	assert_int_equal(watchpoint_insert(f->t, WATCHPOINT_EXECUTE, SITE, 1), KD_DONE);
-	fake_set_register(f, 0, FAKE_RIP, SITE);
-	run_until_hit(f, 0, 0);
-	assert_int_equal(f->last_stop.kind, TARGET_STOP_HARDWARE_BREAKPOINT);
-	fake_end(f);
-}
-
 static void a_range_stops_at_one(void **state)
 {
 	(void)state;
@@ -267,30 +225,6 @@ static void a_range_stops_at_one(void **state)
 	fake_spin_until(f, &f->stops, 2);
 	assert_int_equal(f->last_stop.kind, TARGET_STOP_HARDWARE_BREAKPOINT);
 	assert_int_equal(f->last_stop.pc, FAKE_CODE + 5);
-	fake_end(f);
-}
-
-static void a_hit_of_one_just_removed_is_swallowed(void **state)
-{
-	(void)state;
-	struct fake_target *f = fake_start_stopped(1);
-	assert_int_equal(write_watch(f, DATA, 8), KD_DONE);
-	run_until_hit(f, 0, 1);
-	assert_int_equal(watchpoint_remove(f->t, WATCHPOINT_WRITE, DATA, 8), KD_DONE);
-	fake_do_resume(f, TARGET_CONTINUE, 0);
-	fake_spin(f, 2);
-	assert_int_equal(f->last_dr7, 0x400);
-	hit(f, 0, 1);
-	fake_spin(f, 5);
-	assert_int_equal(f->stops, 2);
-	assert_false(f->stopped);
-	/* its bit may also come with a step, that is no hit then */
-	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
-	fake_spin_until(f, &f->stops, 3);
-	f->dr6_hits = 0x4001;
-	f->on_resume = NULL;
-	fake_go(f, TARGET_STEP, 0);
-	assert_int_equal(f->last_stop.kind, TARGET_STOP_STEP);
 	fake_end(f);
 }
 
@@ -393,9 +327,7 @@ int main(void)
 		cmocka_unit_test(a_processor_that_appears_later_gets_them),
 		cmocka_unit_test(later_ones_that_refuse_switch_all_off),
 		cmocka_unit_test(an_execute_hit_is_stepped_off_first),
-		cmocka_unit_test(a_cleared_dr6_does_not_hide_an_execute_hit),
 		cmocka_unit_test(a_range_stops_at_one),
-		cmocka_unit_test(a_hit_of_one_just_removed_is_swallowed),
 		cmocka_unit_test(leaving_puts_the_registers_back),
 		cmocka_unit_test(leaving_it_stopped_switches_them_off_too),
 		cmocka_unit_test(what_a_debugger_before_us_left_goes_at_the_first_resume),
