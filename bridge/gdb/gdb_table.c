@@ -60,6 +60,7 @@ void gdb_client_begins(struct gdb *g)
 	(void)address_space_select(g->target, 0);
 	forget_session(g);
 	gdb_registers_init(g);
+	images_look_again(&g->images);
 }
 
 unsigned gdb_processor(const struct gdb *g, int thread)

@@ -51,23 +51,36 @@ static void wipe_entry(struct image_entry *entry)
 	image_memory_free(entry->memory);
 }
 
+static void forget_served(struct image_entry *entry)
+{
+	served_image_free(entry->image);
+	free(entry->file);
+	entry->image = NULL;
+	entry->file = NULL;
+	entry->looked_up = entry->had_time = false;
+	if (entry->state == IMAGE_READY)
+		entry->state = IMAGE_WAITING;
+}
+
+void images_look_again(struct images *images)
+{
+	for (size_t i = 0; i < images->count; i++) {
+		struct image_entry *entry = &images->list[i];
+
+		/* what nothing identifies is not found again: it would be read again */
+		if (entry->file && entry->module.timestamp != 0)
+			forget_served(entry);
+	}
+}
+
 void images_serve(struct images *images, enum image_client client)
 {
 	if (images->client == client)
 		return;
 	images->client = client;
 	images->version++;
-	for (size_t i = 0; i < images->count; i++) {
-		struct image_entry *entry = &images->list[i];
-
-		served_image_free(entry->image);
-		free(entry->file);
-		entry->image = NULL;
-		entry->file = NULL;
-		entry->looked_up = entry->had_time = false;
-		if (entry->state == IMAGE_READY)
-			entry->state = IMAGE_WAITING;
-	}
+	for (size_t i = 0; i < images->count; i++)
+		forget_served(&images->list[i]);
 }
 
 void images_wipe(struct images *images)

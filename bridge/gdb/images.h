@@ -66,6 +66,8 @@ const char *images_open(struct images *images, const char *cache, const char *pa
 void images_wipe(struct images *images);
 /* From now on for that client: images of another kind are looked up and built anew. */
 void images_serve(struct images *images, enum image_client client);
+/* Another client is there: the files for lldb, and their PDBs, are looked up anew. */
+void images_look_again(struct images *images);
 
 /* Takes over the target's list of modules; those being unloaded are gone already. */
 void images_sync(struct images *images);
