@@ -170,6 +170,14 @@ static void run_device_reads(struct target *t, const char *arguments, FILE *out)
 	(void)fprintf(out, "%" PRIu64 "\n", machine_device_reads(t->machine));
 }
 
+static void run_add_cpu(struct target *t, const char *arguments, FILE *out)
+{
+	(void)arguments;
+	(void)fprintf(out, machine_add_cpu(t->machine)
+				   ? "ok\n"
+				   : "error: none is left, or the target is stopped\n");
+}
+
 /* Says goodbye first, as Windows does; `reboot now` is a power cut. */
 static void run_reboot(struct target *t, const char *arguments, FILE *out)
 {
@@ -215,6 +223,7 @@ static const struct command commands[] = {
 	{ "regs", "CPU", run_regs },
 	{ "instructions", "CPU", run_instructions },
 	{ "device-reads", "", run_device_reads },
+	{ "add-cpu", "", run_add_cpu },
 	{ "reboot", "[now]", run_reboot },
 	{ "silence", "SECONDS", run_silence },
 	{ "impair", "[loss=P] [dup=P] [reorder=P] [corrupt=P] [delay=MS]", run_impair },

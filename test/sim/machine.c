@@ -23,11 +23,13 @@ struct machine *machine_new(const struct machine_options *options, const char **
 	m->random = options->seed + options->boot_number * 0x51ed27f5ull;
 	m->images = calloc(IMAGES_MAX, sizeof(*m->images));
 	m->cpus = calloc(options->cpus ? options->cpus : 1, sizeof(*m->cpus));
+	m->online = options->cpus - options->late_cpus;
 	m->boot_end = options->boot ? options->modules + 3 : 0;
 	if (m->images && m->cpus && memory_init(m) && engine_init(m)) {
-		*error = "processors: 1 to 256; modules: at most 4096";
-		if (options->cpus >= 1 && options->cpus <= MACHINE_CPUS_MAX &&
-		    options->modules <= 4096 && guest_init(m, error))
+		*error = "processors: 1 to 256, not all late; modules: at most 4096";
+		if (options->cpus > options->late_cpus &&
+		    options->cpus <= MACHINE_CPUS_MAX && options->modules <= 4096 &&
+		    guest_init(m, error))
 			return m;
 	}
 	machine_free(m);
@@ -140,7 +142,7 @@ static bool run_cpu(struct machine *m, struct cpu *c, uint64_t budget)
 
 static bool any_traced(const struct machine *m)
 {
-	for (unsigned i = 0; i < m->options.cpus; i++)
+	for (unsigned i = 0; i < m->online; i++)
 		if (cpu_get(&m->cpus[i], UC_X86_REG_EFLAGS) & FLAG_TRAP)
 			return true;
 	return false;
@@ -161,9 +163,9 @@ enum machine_event_type machine_run(struct machine *m, unsigned instructions,
 	if (slice > TRACE_SLICE && any_traced(m))
 		slice = TRACE_SLICE;
 	event->type = MACHINE_NONE;
-	for (unsigned i = 0; i < m->options.cpus; i++) {
+	for (unsigned i = 0; i < m->online; i++) {
 		struct cpu *c = &m->cpus[m->turn];
-		m->turn = (m->turn + 1) % m->options.cpus;
+		m->turn = (m->turn + 1) % m->online;
 		if (run_cpu(m, c, slice))
 			break;
 	}
@@ -230,7 +232,7 @@ static void resume_exception(struct machine *m, struct cpu *c, bool handled)
 /* The freeze ends: a processor that waited in hlt goes on behind it; RF counts now. */
 static void thaw(struct machine *m)
 {
-	for (unsigned i = 0; i < m->options.cpus; i++) {
+	for (unsigned i = 0; i < m->online; i++) {
 		struct cpu *c = &m->cpus[i];
 		uint64_t flags = cpu_get(c, UC_X86_REG_EFLAGS);
 		c->halted = false;
@@ -273,6 +275,15 @@ void machine_break_in(struct machine *m)
 	memory_put(m, m->break_in, 1, 4);
 }
 
+bool machine_add_cpu(struct machine *m)
+{
+	if (m->stopped || m->online == m->options.cpus)
+		return false;
+	m->online++;
+	guest_count_processors(m);
+	return true;
+}
+
 void machine_switch_event(struct machine *m, unsigned processor,
 			  struct machine_event *event)
 {
@@ -310,7 +321,7 @@ void machine_port_write(struct machine *m, uint16_t port, unsigned size, uint32_
 
 unsigned machine_cpus(const struct machine *m)
 {
-	return m->options.cpus;
+	return m->online;
 }
 
 uint64_t machine_kernel_base(const struct machine *m)

@@ -25,6 +25,7 @@ enum {
 struct machine_options {
 	const char *images; /* folder of the guest's PE files */
 	unsigned cpus;	    /* 1 to MACHINE_CPUS_MAX */
+	unsigned late_cpus; /* the last ones of them, that join later: machine_add_cpu */
 	unsigned modules;   /* synthetic modules beside the real ones */
 	/* PE files that are loaded, too, but not bound nor started: "FILE" or "FILE=NAME" */
 	const char *files[MACHINE_FILES_MAX];
@@ -108,6 +109,9 @@ void machine_resume(struct machine *m, bool handled, const char *answer, size_t 
  */
 void machine_bugcheck(struct machine *m, uint32_t code);
 
+/* One more processor takes part; false: none is left, or the machine is stopped. */
+bool machine_add_cpu(struct machine *m);
+
 /* The clock interrupt of processor 0 finds a break-in at its next tick. */
 void machine_break_in(struct machine *m);
 /* An exception 80000007 reported from another processor (KD's processor switch). */
@@ -116,6 +120,7 @@ void machine_switch_event(struct machine *m, unsigned processor,
 
 /* ---- state, for a stopped machine ---- */
 
+/* Those that take part by now. */
 unsigned machine_cpus(const struct machine *m);
 void machine_get_context(struct machine *m, unsigned cpu,
 			 uint8_t out[static MACHINE_CONTEXT_SIZE]);

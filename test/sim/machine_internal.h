@@ -157,6 +157,7 @@ struct machine {
 	/* processors */
 	uc_engine *uc;
 	struct cpu *cpus;
+	unsigned online; /* of options.cpus */
 	unsigned turn;
 
 	/* the slice that runs */
@@ -320,6 +321,8 @@ struct image *guest_load_driver(struct machine *m, const char *name, const char 
 
 void guest_make_processes(struct machine *m);
 bool guest_make_processors(struct machine *m);
+/* Tells the guest how many take part. */
+void guest_count_processors(struct machine *m);
 
 /* ---- machine_act.c ---- */
 

@@ -207,12 +207,17 @@ static bool make_processor(struct machine *m, unsigned number)
 	return true;
 }
 
+void guest_count_processors(struct machine *m)
+{
+	memory_put(m, guest_symbol(m, "KeNumberProcessors"), m->online, 4);
+}
+
 bool guest_make_processors(struct machine *m)
 {
 	uint32_t pages = m->options.cpus * PCR_PAGES;
 	memory_map(m, m->kernel_cr3, PCR_ADDRESS, memory_allocate(m, pages), pages,
 		   WRITABLE | PTE_GLOBAL);
-	memory_put(m, guest_symbol(m, "KeNumberProcessors"), m->options.cpus, 4);
+	guest_count_processors(m);
 	for (unsigned i = 0; i < m->options.cpus; i++)
 		if (!make_processor(m, i))
 			return false;

@@ -70,6 +70,14 @@ static bool set_cpus(struct options *o, const char *value)
 	return good;
 }
 
+static bool set_late_cpus(struct options *o, const char *value)
+{
+	uint64_t cpus;
+	bool good = number(value, 0, MACHINE_CPUS_MAX - 1, &cpus);
+	o->target.machine.late_cpus = (unsigned)cpus;
+	return good;
+}
+
 static bool set_modules(struct options *o, const char *value)
 {
 	uint64_t modules;
@@ -214,6 +222,7 @@ static const struct option_row rows[] = {
 	{ "source-port", "N", "own UDP port at the first start (any)", set_source_port },
 	{ "version", "N", "KDNET protocol version: 2, 4, 5 or newer (5)", set_version },
 	{ "cpus", "N", "processors (2)", set_cpus },
+	{ "late-cpus", "N", "the last N of them join at `add-cpu` (0)", set_late_cpus },
 	{ "modules", "N", "synthetic modules beside the real ones (0)", set_modules },
 	{ "module", "FILE[=NAME]", "a PE file that is loaded, too, under that name",
 	  set_module },

@@ -136,6 +136,11 @@ void machine_break_in(struct machine *m)
 {
 	m->break_ins++;
 }
+bool machine_add_cpu(struct machine *m)
+{
+	m->cpus++;
+	return m->cpus <= 3;
+}
 void machine_switch_event(struct machine *m, unsigned processor,
 			  struct machine_event *event)
 {

@@ -33,6 +33,17 @@ static void the_machine_is_looked_at(void **state)
 	host_free(&h);
 }
 
+static void one_more_processor_joins(void **state)
+{
+	struct host h;
+	struct target_options options = host_options();
+	(void)state;
+	host_init(&h, &options);
+	assert_string_equal(ask(&h, "add-cpu"), "ok\n");
+	assert_memory_equal(ask(&h, "add-cpu"), "error: ", 7);
+	host_free(&h);
+}
+
 static void the_state_and_the_stop_are_told(void **state)
 {
 	struct host h;
@@ -91,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_machine_is_looked_at),
+		cmocka_unit_test(one_more_processor_joins),
 		cmocka_unit_test(the_state_and_the_stop_are_told),
 		cmocka_unit_test(the_guest_and_the_network_are_made_to_act),
 		cmocka_unit_test(unknown_commands_are_errors_and_help_lists_the_known),

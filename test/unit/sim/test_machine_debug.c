@@ -122,6 +122,37 @@ static void a_step_works_on_a_processor_that_halts(void **state)
 	machine_free(m);
 }
 
+static void a_late_processor_runs_once_it_has_joined(void **state)
+{
+	(void)state;
+	struct machine *m = new_machine_with(
+		(struct machine_options){ .cpus = 3, .late_cpus = 1, .seed = 7 });
+	struct machine_event e;
+	assert_int_equal(machine_cpus(m), 2);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(machine_run(m, SLICE, &e), MACHINE_NONE);
+	assert_int_equal(machine_instructions(m, 2), 0);
+	assert_true(machine_add_cpu(m));
+	assert_false(machine_add_cpu(m));
+	assert_int_equal(machine_cpus(m), 3);
+	assert_int_equal(read_word(m, symbol(m, "KeNumberProcessors"), 4), 3);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(machine_run(m, SLICE, &e), MACHINE_NONE);
+	assert_true(machine_instructions(m, 2) > 0);
+	assert_true(read_word(m, symbol(m, "KiProcessorTicks") + 16, 8) > 0);
+	machine_free(m);
+}
+
+static void none_joins_a_stopped_machine(void **state)
+{
+	(void)state;
+	struct machine *m = new_machine_with(
+		(struct machine_options){ .cpus = 2, .late_cpus = 1, .seed = 7 });
+	break_in(m);
+	assert_false(machine_add_cpu(m));
+	machine_free(m);
+}
+
 /* ---- debug registers ---- */
 
 static void set_all(struct machine *m, uint64_t address, uint64_t dr7)
@@ -325,6 +356,8 @@ static void x87_registers_survive_a_round_trip(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_late_processor_runs_once_it_has_joined),
+		cmocka_unit_test(none_joins_a_stopped_machine),
 		cmocka_unit_test(
 			a_planted_int3_is_hit_on_every_processor_and_gone_when_removed),
 		cmocka_unit_test(
