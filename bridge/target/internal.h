@@ -308,6 +308,8 @@ enum kd_result watchpoint_pass_on(struct target *t, uint64_t dr7);
 /* The first report of a session: what is on was left by a debugger before us. */
 void watchpoint_adopt(struct target *t);
 bool watchpoint_is_armed(const struct target *t);
+/* Has a processor that came later refused, so that all are off? */
+bool watchpoint_is_broken(const struct target *t);
 void watchpoint_want_none(struct target *t);
 /* DR0 to DR3 as they were, DR7 off, on every processor; nothing if they are. */
 enum kd_result watchpoint_restore(struct target *t);

@@ -41,6 +41,10 @@ enum kd_result step_resume(struct target *t, bool trace, uint32_t status, uint64
 
 enum kd_result step_resume_at_once(struct target *t, bool trace)
 {
+	/* the report may be the first one that counts a new processor */
+	enum kd_result result = watchpoint_is_broken(t) ? KD_DONE : watchpoint_sync(t);
+	if (result != KD_DONE)
+		return result;
 	struct kd_request request = resume_request(t, trace, KD_DBG_CONTINUE,
 						   watchpoint_arm(t, t->plan.skip.slots));
 	return exchange_post(t, &request);

@@ -388,6 +388,11 @@ void watchpoint_adopt(struct target *t)
 	t->watchpoints.owned |= watchpoint_enabled_in(t->stop.change.report.dr7);
 }
 
+bool watchpoint_is_broken(const struct target *t)
+{
+	return t->watchpoints.broken;
+}
+
 bool watchpoint_is_armed(const struct target *t)
 {
 	return t->watchpoints.armed != 0;

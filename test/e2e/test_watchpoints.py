@@ -2,6 +2,7 @@
 import re
 import signal
 
+from backtraces import with_each_gdb
 from harness import Bridge, Gdb, Sim, expect, free_udp_port, wait_for
 from test_gdb_session import also_with_loss
 
@@ -67,6 +68,117 @@ def test_awatch_stops_at_reads_and_rwatch_too(lab):
     gdb.run(f"rwatch *(int*){pending:#x}")
     text = gdb.run("continue")
     expect("read watchpoint" in text, f"gdb makes one of an access watchpoint: {text}")
+    leave(sim, gdb)
+
+
+TYPES = (("char", 1, 0), ("short", 2, 1), ("int", 4, 3), ("long long", 8, 2))
+
+
+def armed(sim, cpu):
+    """What is on there: address to kind and length, as DR7 codes them (KD.md §3)."""
+    regs = sim.regs(cpu)
+    return {regs[f"dr{n}"]: regs["dr7"] >> 16 + 4 * n & 15
+            for n in range(4) if regs["dr7"] >> 2 * n & 3}
+
+
+def check_each_kind_and_length(lab, program):
+    """Of what is written every tick and of what is read every tick; what lies right behind,
+    of the same length, is never hit."""
+    sim, _, gdb = lab.attached("--cpus", 2, program=program)
+    ticks = sim.symbol("ntoskrnl", "KiProcessorTicks") + 8
+    pending = sim.symbol("ntoskrnl", "KdpBreakInPending")
+    for name, size, code in TYPES:
+        gdb.run(f"watch *({name}*){ticks:#x}")
+        gdb.run(f"watch *({name}*){ticks + 8:#x}")
+        for _ in range(2):
+            text = gdb.run("continue")
+            old, new = [int(n) for n in re.findall(r"value = (-?\d+)", text)]
+            expect((new - old) % 256 == 1, f"one tick more: {text}")
+            expect(f"Hardware watchpoint {gdb.value('$bpnum') - 1}:" in text, text)
+            expect(gdb.value("$_thread") == 2, f"processor 1 wrote: {text}")
+            for cpu in (0, 1):
+                expect(armed(sim, cpu) == {ticks: 1 | code << 2, ticks + 8: 1 | code << 2},
+                       f"writes of {size} bytes: {sim.regs(cpu)}")
+        gdb.run("delete")
+    for kind, says in (("awatch", "access (read/write) watchpoint"),
+                       ("rwatch", "read watchpoint")):
+        for name, size, code in TYPES:
+            gdb.run(f"{kind} *({name}*){pending & -size:#x}")
+            text = gdb.run("continue")
+            expect(says in text, f"{kind} of {size}: {text}")
+            expect(armed(sim, 0) == {pending & -size: 3 | code << 2},
+                   f"accesses of {size} bytes: {sim.regs(0)}")
+            gdb.run("delete")
+    leave(sim, gdb)
+
+
+globals().update(with_each_gdb(check_each_kind_and_length))
+
+
+def check_what_the_registers_cannot_do(lab, program):
+    """What is not aligned takes several; what takes too many is refused by name."""
+    sim, _, gdb = lab.attached("--cpus", 2, program=program)
+    ticks = sim.symbol("ntoskrnl", "KeTickCount")
+    for name, address, count in (("int", ticks - 2, 2), ("long long", ticks - 1, 4)):
+        gdb.run(f"watch *({name}*){address:#x}")
+        text = gdb.run("continue")
+        expect("Hardware watchpoint" in text and "New value" in text, f"hit: {text}")
+        expect(len(armed(sim, 0)) == count, f"{name} at {address:#x}: {sim.regs(0)}")
+        gdb.run("delete")
+    for size in (33, 64):
+        gdb.run(f"watch *(char(*)[{size}]){ticks:#x}")
+        text = gdb.run("continue")
+        expect("Could not insert hardware watchpoint" in text, f"{size} bytes: {text}")
+        gdb.run("delete")
+    gdb.run(f"watch *(int*){ticks:#x}")
+    expect("Hardware watchpoint" in gdb.run("continue"), "and then the next one works")
+    leave(sim, gdb)
+
+
+globals().update(with_each_gdb(check_what_the_registers_cannot_do))
+
+
+def joined(sim):
+    """One more processor; a target that stands still for a moment takes none."""
+    wait_for("a processor to join", lambda: sim.ask("add-cpu") == "ok")
+
+
+@also_with_loss
+def test_a_processor_that_joins_later_is_watched_too(lab):
+    sim, _, gdb = lab.attached("--cpus", 3, "--late-cpus", 1)
+    ticks = sim.symbol("ntoskrnl", "KiProcessorTicks") + 16
+    gdb.run(f"hbreak *{sim.symbol('ntoskrnl', 'KiDivide'):#x}")
+    gdb.run(f"watch *(long*){ticks:#x}")
+    gdb.send("continue")
+    sim.wait_state("running")
+    joined(sim)
+    gdb.interrupt_at(sim)
+    expect("Thread 1.3" in gdb.run("info threads"), "it is a thread")
+    for _ in range(3):
+        text = gdb.run("continue")
+        old, new = old_and_new(text)
+        expect(new == old + 1, f"one tick more: {text}")
+        expect(gdb.value("$_thread") == 3, f"the new processor's: {text}")
+    gdb.run("delete")
+    gdb.run(f"hbreak *{sim.symbol('ntoskrnl', 'KeUpdateRunTime'):#x} thread 3")
+    text = gdb.run("continue")
+    expect("Breakpoint" in text and gdb.value("$_thread") == 3, f"on it: {text}")
+    expect(sim.stats()["dr7"] == 3, "on all three")
+    leave(sim, gdb)
+    expect(sim.regs(2)["dr0"] == 0 and sim.regs(2)["dr1"] == 0, f"as it was: {sim.regs(2)}")
+
+
+@also_with_loss
+def test_a_processor_that_joins_between_misses_is_hit_without_a_stop_before(lab):
+    sim, _, gdb = lab.attached("--cpus", 3, "--late-cpus", 1)
+    address = sim.symbol("ntoskrnl", "KeUpdateRunTime")
+    others = sim.regs(1)["rsp"] | 0x7fff  # its stack comes behind theirs
+    gdb.run(f"hbreak *{address:#x} if $rsp > {others:#x}")
+    gdb.send("continue")
+    sim.wait_state("running")
+    joined(sim)
+    text = gdb.finish()
+    expect("Breakpoint 1," in text and gdb.value("$_thread") == 3, f"on it: {text}")
     leave(sim, gdb)
 
 

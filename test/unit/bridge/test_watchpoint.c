@@ -168,6 +168,29 @@ static void a_processor_that_appears_later_gets_them(void **state)
 	fake_end(f);
 }
 
+static void one_that_appears_in_a_step_off_a_breakpoint_gets_them_too(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(3);
+	f->cpus_told = 2;
+	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
+	fake_spin_until(f, &f->stops, 1);
+	assert_int_equal(watchpoint_insert(f->t, WATCHPOINT_EXECUTE, SITE, 1), KD_DONE);
+	fake_set_register(f, 0, FAKE_RIP, SITE);
+	run_until_hit(f, 0, 1);
+	fake_do_resume(f, TARGET_CONTINUE, 0);
+	fake_spin(f, 2);
+	f->cpus_told = 3;
+	fake_set_register(f, 0, FAKE_RIP, SITE + 1);
+	fake_exception(f, 0, KD_STATUS_SINGLE_STEP);
+	fake_spin(f, 2);
+	assert_false(f->stopped);
+	assert_int_equal(f->stops, 2);
+	assert_int_equal(f->last_dr7 & 0xff, 2);
+	assert_int_equal(dr(f, 2, 0), SITE);
+	fake_end(f);
+}
+
 static void later_ones_that_refuse_switch_all_off(void **state)
 {
 	(void)state;
@@ -325,6 +348,8 @@ int main(void)
 		cmocka_unit_test(one_processor_that_refuses_undoes_all),
 		cmocka_unit_test(what_is_set_again_costs_nothing),
 		cmocka_unit_test(a_processor_that_appears_later_gets_them),
+		cmocka_unit_test(
+			one_that_appears_in_a_step_off_a_breakpoint_gets_them_too),
 		cmocka_unit_test(later_ones_that_refuse_switch_all_off),
 		cmocka_unit_test(an_execute_hit_is_stepped_off_first),
 		cmocka_unit_test(a_range_stops_at_one),
