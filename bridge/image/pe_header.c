@@ -124,26 +124,30 @@ static void write_optional(struct writer *w, const struct pe *pe,
 }
 
 static void write_section(struct writer *w, const char *name, uint32_t rva, uint32_t size,
-			  uint32_t raw_size, uint32_t flags)
+			  uint32_t offset, uint32_t flags)
 {
 	char padded[8] = { 0 };
 	memcpy(padded, name, strnlen(name, sizeof(padded)));
 	wr_bytes(w, padded, sizeof(padded));
 	wr_le32(w, size);
 	wr_le32(w, rva);
-	wr_le32(w, raw_size);
-	wr_le32(w, rva);
+	wr_le32(w, size);
+	wr_le32(w, offset);
 	wr_zeros(w, 12);
 	wr_le32(w, flags);
 }
 
 /*
- * The extent in memory of .debug_frame, which lies behind the module: for lldb none, or
- * it takes the header of a neighbour there for this section (RSP.md §13). gdb wants one.
+ * Where .debug_frame is said to be in memory. For lldb not where it is in the file, behind
+ * the module: a neighbour begins there, and of two sections that begin at one address it
+ * keeps but one. It finds a section by the nearest beginning below, so from the end of the
+ * headers on this one is in nobody's way. With a size of 0 it would not be read (RSP.md §14).
  */
-static uint32_t debug_frame_extent(const struct pe_layout *layout)
+static uint32_t debug_frame_address(const struct pe *pe, const struct pe_layout *layout)
 {
-	return layout->client == IMAGE_FOR_LLDB ? 0 : layout->debug_frame_length;
+	enum { BEFORE_SECTIONS = 16 };
+	bool lldb = layout->client == IMAGE_FOR_LLDB && pe->section_count > 0;
+	return lldb ? pe->sections[0].rva - BEFORE_SECTIONS : layout->debug_frame_rva;
 }
 
 /* What BFD knows without a warning: RSP.md §2. */
@@ -165,19 +169,19 @@ static void write_sections(struct writer *w, const struct pe *pe,
 	for (uint32_t i = 0; i < pe->section_count; i++) {
 		const struct pe_section *s = &pe->sections[i];
 		/* without raw bytes a section has no extent, and its symbols are lost */
-		write_section(w, s->name, s->rva, s->size, s->size,
+		write_section(w, s->name, s->rva, s->size, s->rva,
 			      section_flags(s, layout->client));
 	}
 	if (layout->rsds_size > 0)
 		write_section(w, ".rsds", layout->rsds_rva, layout->rsds_size,
-			      layout->rsds_size,
+			      layout->rsds_rva,
 			      PE_SECTION_DATA | PE_SECTION_MEMORY_READ |
 				      PE_SECTION_MEMORY_WRITE);
 	if (layout->debug_frame_length > 0) {
 		char name[16];
 		snprintf(name, sizeof(name), "/%u", layout->debug_frame_name);
-		write_section(w, name, layout->debug_frame_rva,
-			      debug_frame_extent(layout), layout->debug_frame_length,
+		write_section(w, name, debug_frame_address(pe, layout),
+			      layout->debug_frame_length, layout->debug_frame_rva,
 			      DEBUG_FRAME_FLAGS);
 	}
 }
@@ -187,8 +191,9 @@ size_t pe_header_write(const struct pe *pe, const struct pe_layout *layout, uint
 {
 	struct writer w = wr_init(out, size);
 	bool debug_frame = layout->debug_frame_length > 0;
-	uint32_t extent = debug_frame_extent(layout);
-	uint32_t end = extent ? layout->debug_frame_rva + extent : pe->image_size;
+	uint32_t end = debug_frame && layout->client == IMAGE_FOR_GDB
+			       ? layout->debug_frame_rva + layout->debug_frame_length
+			       : pe->image_size;
 	write_dos(&w);
 	write_coff(&w, pe, layout,
 		   (uint16_t)(pe->section_count + debug_frame + (layout->rsds_size > 0)));

@@ -29,6 +29,8 @@ struct build {
 	size_t work;	     /* spent on unwind data */
 	struct unwinder unwinder;
 	struct debug_frame debug_frame;
+	struct unwind_rows joined; /* of the parts of a function, for lldb */
+	uint32_t joined_end;
 	struct coff_table coff;
 	struct pe_layout layout;
 	struct rsds rsds;
@@ -124,6 +126,38 @@ static bool add_first_leaves(struct build *b)
 	return true;
 }
 
+static void add_rows(struct build *b, const struct unwind_rows *rows, uint32_t end)
+{
+	if (!debug_frame_add(&b->debug_frame, rows->rows, rows->count, end))
+		b->summary.refused++;
+}
+
+static void add_joined(struct build *b)
+{
+	add_rows(b, &b->joined, b->joined_end);
+	b->joined.count = 0;
+}
+
+/* Parts of a function that lie together share its symbol, by which lldb finds their entry:
+ * one entry, then. The leaf's row at the end of a part gives way to the next part. */
+static bool join_rows(struct build *b, size_t i)
+{
+	const struct unwind_rows *rows = &b->unwinder.rows;
+	struct unwind_rows *joined = &b->joined;
+	bool more = joined->count > 0 && unwind_continues(&b->functions, b->primaries, i);
+	if (!more)
+		add_joined(b);
+	size_t first = more ? joined->count - 1 : 0;
+	struct unwind_row *grown =
+		reallocarray(joined->rows, first + rows->count, sizeof(*grown));
+	if (!grown)
+		return false;
+	memcpy(grown + first, rows->rows, rows->count * sizeof(*grown));
+	*joined = (struct unwind_rows){ .rows = grown, .count = first + rows->count };
+	b->joined_end = cover_end(b, i);
+	return true;
+}
+
 /* One function's entry; one whose data makes no sense has none. False: interrupted. */
 static bool add_function(struct build *b, size_t i)
 {
@@ -139,9 +173,9 @@ static bool add_function(struct build *b, size_t i)
 	if (is_outermost(b, f->begin))
 		for (size_t k = 0; k + 1 < u->rows.count; k++)
 			u->rows.rows[k].outermost = true;
-	if (!debug_frame_add(&b->debug_frame, u->rows.rows, u->rows.count,
-			     cover_end(b, i)))
-		b->summary.refused++;
+	if (b->debug_frame.for_lldb)
+		return join_rows(b, i);
+	add_rows(b, &u->rows, cover_end(b, i));
 	return true;
 }
 
@@ -164,6 +198,7 @@ static enum image_result make_debug_frame(struct build *b)
 	for (size_t i = 0; i < b->functions.count; i++)
 		if (!add_function(b, i))
 			return failure(b);
+	add_joined(b);
 	if (!debug_frame_finish(&b->debug_frame))
 		return failure(b);
 	b->layout.debug_frame_length = (uint32_t)b->debug_frame.length;
@@ -314,6 +349,7 @@ static void wipe(struct build *b)
 	unwinder_wipe(&b->unwinder);
 	debug_frame_wipe(&b->debug_frame);
 	coff_wipe(&b->coff);
+	free(b->joined.rows);
 	free(b->primaries);
 	served_image_free(b->image);
 	free(b);

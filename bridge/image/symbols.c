@@ -75,14 +75,6 @@ static bool add_entry(struct coff_table *table, const struct pe *pe, const char 
 	return coff_add(table, symbol, prefix, name, strcmp(name, "EntryPoint") != 0);
 }
 
-static bool continues(const struct unwind_table *functions, const uint32_t *primaries,
-		      size_t i)
-{
-	return i > 0 &&
-	       functions->functions[i - 1].end == functions->functions[i].begin &&
-	       primaries[i] != 0 && primaries[i] == primaries[i - 1];
-}
-
 static bool add_functions(struct coff_table *table, const struct pe *pe,
 			  const char *prefix, const struct unwind_table *functions,
 			  const uint32_t *primaries, const struct named *named)
@@ -91,10 +83,30 @@ static bool add_functions(struct coff_table *table, const struct pe *pe,
 		uint32_t rva = functions->functions[i].begin;
 		struct coff_symbol symbol;
 		char name[16];
-		if (is_named(named, rva) || continues(functions, primaries, i) ||
+		if (is_named(named, rva) || unwind_continues(functions, primaries, i) ||
 		    !place(pe, rva, &symbol))
 			continue;
 		snprintf(name, sizeof(name), "fn_%x", rva);
+		if (!coff_add(table, symbol, prefix, name, false))
+			return false;
+	}
+	return true;
+}
+
+/* What lies behind each function, up to the next: lldb looks there by a symbol only. */
+static bool add_leaves(struct coff_table *table, const struct pe *pe, const char *prefix,
+		       const struct unwind_table *functions, const struct named *named)
+{
+	enum { PADDING = 16 };
+	for (size_t i = 0; i < functions->count; i++) {
+		uint32_t rva = functions->functions[i].end;
+		bool followed = i + 1 < functions->count &&
+				functions->functions[i + 1].begin - rva < PADDING;
+		struct coff_symbol symbol;
+		char name[16];
+		if (followed || is_named(named, rva) || !place(pe, rva, &symbol))
+			continue;
+		snprintf(name, sizeof(name), "leaf_%x", rva);
 		if (!coff_add(table, symbol, prefix, name, false))
 			return false;
 	}
@@ -110,7 +122,9 @@ bool symbols_add(struct coff_table *table, const struct pe *pe, const char *pref
 	if (ok) {
 		qsort(named.rvas, named.count, sizeof(*named.rvas), by_number);
 		ok = add_entry(table, pe, prefix, &named) &&
-		     add_functions(table, pe, prefix, functions, primaries, &named);
+		     add_functions(table, pe, prefix, functions, primaries, &named) &&
+		     (!table->one_name ||
+		      add_leaves(table, pe, prefix, functions, &named));
 	}
 	free(named.rvas);
 	return ok;

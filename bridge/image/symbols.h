@@ -11,6 +11,8 @@
  * them (nt!KiSystemStartup, driver!DriverEntry, else module!EntryPoint); and
  * `prefix!fn_RVA` for each function without a name, but for those that go on directly
  * behind a part of the same function.
+ * In a table with one name each (for lldb) also `prefix!leaf_RVA` behind functions, where
+ * more than padding follows.
  *   primaries  of each function of `functions`: RVA of the function it is a part of,
  *              or 0
  * False: no memory.

@@ -33,6 +33,9 @@ struct unwind_table {
 bool unwind_table_read(struct image_memory *memory, const struct pe *pe,
 		       struct unwind_table *table);
 void unwind_table_wipe(struct unwind_table *table);
+/* Is function i a part of the one before it, directly behind it? `primaries` of each. */
+bool unwind_continues(const struct unwind_table *table, const uint32_t *primaries,
+		      size_t i);
 /* The function that holds the address; NULL: none, a leaf. */
 const struct unwind_function *unwind_table_find(const struct unwind_table *table,
 						uint32_t rva);

@@ -126,3 +126,10 @@ const struct unwind_function *unwind_table_find(const struct unwind_table *table
 		return NULL;
 	return &table->functions[low];
 }
+
+bool unwind_continues(const struct unwind_table *table, const uint32_t *primaries,
+		      size_t i)
+{
+	return i > 0 && table->functions[i - 1].end == table->functions[i].begin &&
+	       primaries[i] != 0 && primaries[i] == primaries[i - 1];
+}
