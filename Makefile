@@ -10,7 +10,7 @@ CFLAGS   ?= -O2 -g
 CLANG    ?= clang
 LLD_LINK ?= lld-link
 
-PROGRAM_LIBS := -lev -lsodium -lnettle -lcapstone
+PROGRAM_LIBS := -lev -lsodium -lnettle -lcapstone -linih
 SIM_LIBS     := -lev -lsodium -lnettle -lunicorn
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
@@ -40,7 +40,8 @@ UTIL_OBJ    := $(O)/test/util.o
 
 UNIT_TESTS  := $(patsubst test/unit/%.c,$(O)/test/unit/%,$(wildcard test/unit/*/test_*.c test/unit/*/prop_*.c))
 
-.PHONY: all help check unit-programs e2e format lint layers install clean bench fuzz sim guest
+.PHONY: all help check unit-programs e2e format lint layers install package clean bench fuzz fuzzers coverage \
+        coverage-programs valgrind sim guest
 .SECONDARY:
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -128,11 +129,23 @@ $(FUZZ_O)/%.o: %.c | $(O)/.packages
 $(FUZZ_O)/liball.a: $(FUZZ_LIB)
 $(FUZZ_O)/fuzz_%: $(FUZZ_O)/test/fuzz/fuzz_%.o $(FUZZ_O)/liball.a
 	$(call Q,LINK $@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(PROGRAM_LIBS)
-fuzz: $(FUZZERS)
-	@for f in $(FUZZERS); do name=$$(basename $$f); echo "  FUZZ $$name"; \
-		mkdir -p $(FUZZ_O)/corpus/$$name; \
-		(cd $(FUZZ_O) && ./$$name -max_total_time=$(T) -verbosity=0 -print_final_stats=1 \
-			corpus/$$name $(wildcard $(CURDIR)/test/fuzz/corpus/$${name#fuzz_})) || exit 1; done
+fuzzers: $(FUZZERS)
+fuzz: fuzzers
+	@scripts/fuzz $(if $(TOTALS),--totals $(TOTALS)) $(T) $(FUZZERS)
+
+#: make coverage      lines and branches of rsp/ and kdnet/ that their unit tests run
+COVERAGE_O     := $(O)/coverage
+COVERAGE_TESTS := $(filter $(O)/test/unit/rsp/% $(O)/test/unit/kdnet/%,$(UNIT_TESTS))
+coverage-programs: $(COVERAGE_TESTS)
+coverage:
+	@$(MAKE) --no-print-directory O=$(COVERAGE_O) CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage coverage-programs
+	@find $(COVERAGE_O) -name '*.gcda' -delete
+	@scripts/run-tests $(patsubst $(O)/%,$(COVERAGE_O)/%,$(COVERAGE_TESTS))
+	@scripts/coverage $(COVERAGE_O) rsp kdnet
+
+#: make valgrind      some end-to-end tests with the program under valgrind
+valgrind: all sim
+	KDBRIDGE_BUILD=$(abspath $(O)) scripts/valgrind
 
 OWN_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 # Not unit tests: clang-tidy does not see that a failed cmocka assertion ends the test.
@@ -142,20 +155,38 @@ OWN_C       := $(filter %.c,$(filter-out test/sim/guest/% test/unit/%,$(OWN_SOUR
 format:
 	clang-format -i $(OWN_SOURCES)
 
-#: make lint          clang-format and clang-tidy find nothing
+#: make lint          clang-format, clang-tidy and, where it is there, cppcheck find nothing
+CPPCHECK := cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
+            --error-exitcode=1 -D_GNU_SOURCE -I. --suppress=missingInclude
 lint:
 	@clang-format --dry-run -Werror $(OWN_SOURCES)
 	@printf '%s\n' $(OWN_C) | xargs -P2 -n1 clang-tidy --quiet --warnings-as-errors='*'
+	@! command -v cppcheck >/dev/null || $(CPPCHECK) kdnet rsp bridge
 
 layers:
 	scripts/check-layers
 
 #: make install       PREFIX=/usr/local, DESTDIR=
-PREFIX ?= /usr/local
+PREFIX           ?= /usr/local
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
+SYSTEMD_UNITS    ?= $(PREFIX)/lib/systemd/system
 install: all
 	install -D -m 755 $(O)/kdbridge $(DESTDIR)$(PREFIX)/bin/kdbridge
-	install -D -m 644 share/man/kdbridge.1 $(DESTDIR)$(PREFIX)/share/man/man1/kdbridge.1
+	for page in share/man/*.[15]; do \
+		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}" || exit 1; done
+	install -D -m 644 share/man/kdbridge.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/kdbridge.conf.5
 	install -D -m 644 scripts/kdbridge.py $(DESTDIR)$(PREFIX)/share/kdbridge/kdbridge.py
+	install -D -m 644 share/completions/kdbridge.bash $(DESTDIR)$(BASH_COMPLETIONS)/kdbridge
+	install -D -m 644 share/completions/_kdbridge $(DESTDIR)$(ZSH_COMPLETIONS)/_kdbridge
+	for unit in share/systemd/*.service; do [ ! -e "$$unit" ] || { \
+		mkdir -p $(DESTDIR)$(SYSTEMD_UNITS) && \
+		sed 's,/usr\(/local\)\{0,1\}/bin/kdbridge,$(PREFIX)/bin/kdbridge,' "$$unit" \
+			>"$(DESTDIR)$(SYSTEMD_UNITS)/$${unit##*/}"; } || exit 1; done
+
+#: make package       a Debian package, in build/package
+package:
+	scripts/package
 
 #: make clean
 clean:

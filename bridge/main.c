@@ -13,6 +13,8 @@
 #include "bridge/setup/bcdedit.h"
 #include "bridge/setup/doctor.h"
 #include "bridge/setup/keygen.h"
+#include "bridge/worker/status_command.h"
+#include "bridge/worker/supervisor.h"
 #include "bridge/worker/worker.h"
 
 enum { EXIT_GOOD = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
@@ -23,7 +25,14 @@ static int run_target(struct options *o)
 
 	log_init(&log, STDERR_FILENO, (enum log_level)o->level,
 		 (enum log_format)o->format);
-	return worker_run(o, &log);
+	if (o->check)
+		return supervisor_check(o, stdout, stderr);
+	return o->config ? supervisor_run(o, &log) : worker_run(o, &log, NULL);
+}
+
+static int run_status(struct options *o)
+{
+	return status_command_run(o, stdout, stderr);
 }
 
 static int run_dissect(struct options *o)
@@ -65,6 +74,9 @@ static const struct subcommand {
 	{ "doctor", "doctor [net:port=PORT,key=KEY[,target=HOST]] [OPTIONS]",
 	  "Watches the port and says what is wrong, and what to do.", OPTIONS_DOCTOR,
 	  run_doctor },
+	{ "status", "status [OPTIONS]",
+	  "Tells what the targets of this machine do, and who debugs them.",
+	  OPTIONS_STATUS, run_status },
 	{ "dissect", "dissect FILE --key=KEY [OPTIONS]",
 	  "Prints a recording of KDNET traffic in the clear.", OPTIONS_DISSECT,
 	  run_dissect },
@@ -87,6 +99,8 @@ static void print_overview(void)
 static void print_help(const struct subcommand *s)
 {
 	printf("usage: kdbridge %s\n", s->usage);
+	if (!s->name)
+		printf("       kdbridge [OPTIONS] -c FILE\n");
 	for (size_t i = 0; !s->name && i < SUBCOMMANDS; i++)
 		if (subcommands[i].name)
 			printf("       kdbridge %s\n", subcommands[i].usage);

@@ -445,6 +445,11 @@ uint64_t kdnet_round_trip_us(const struct kdnet *k)
 	return k->link.round_trip_us;
 }
 
+uint8_t kdnet_version(const struct kdnet *k)
+{
+	return k->has_last ? k->last_version : 0;
+}
+
 uint64_t kdnet_last_heard_us(const struct kdnet *k)
 {
 	return k->authentic_heard_us;

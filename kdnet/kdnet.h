@@ -184,6 +184,8 @@ bool kdnet_connected(const struct kdnet *k);
 /* 30 bytes of the session, the same for one boot (KDNET.md §4); NULL before the first. */
 const uint8_t *kdnet_identity(const struct kdnet *k);
 uint64_t kdnet_count(const struct kdnet *k, enum kdnet_counter counter);
+/* Protocol version of the live session, or of the last one; 0: there was none. */
+uint8_t kdnet_version(const struct kdnet *k);
 /* Smoothed round trip of the live link, 0 before the first measurement. */
 uint64_t kdnet_round_trip_us(const struct kdnet *k);
 /* When the last authentic datagram came, 0: never. */

@@ -352,6 +352,12 @@ const char *rsp_listen_name(const struct rsp_listener *l)
 	return l->name;
 }
 
+const char *rsp_listen_peer(const struct rsp_listener *l)
+{
+	const struct connection *client = client_of(l);
+	return client ? client->peer : "";
+}
+
 struct rsp *rsp_listen_client(struct rsp_listener *l)
 {
 	struct connection *client = client_of(l);

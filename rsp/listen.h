@@ -55,6 +55,9 @@ void rsp_listen_close(struct rsp_listener *l);
 /* "127.0.0.1:1234" as bound, or "unix:PATH". */
 const char *rsp_listen_name(const struct rsp_listener *l);
 
+/* Where the client is, "127.0.0.1:4711"; "" when there is none. */
+const char *rsp_listen_peer(const struct rsp_listener *l);
+
 /* The client, NULL when there is none. */
 struct rsp *rsp_listen_client(struct rsp_listener *l);
 /* Serves and writes what is due: call it after anything that may have made output or

@@ -1,327 +1,19 @@
 #include "bridge/cli/options.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "bridge/cli/options_internal.h"
 
 enum {
 	DEFAULT_PORT = 1234,
 	DEFAULT_IMAGE_WAIT = 5,
-	IMAGE_WAIT_MAX = 3600,
 	DEFAULT_WAIT = 10, /* three pokes, KDNET.md §4 */
-	WAIT_MAX = 3600,
 	DEFAULT_RECORD_SIZE = 64,
-	RECORD_SIZE_MAX = 1023, /* MiB; dissect reads files below 1 GiB */
 	DEFAULT_RECORD_FILES = 4,
-	RECORD_FILES_MOST = 1000,
-	PCI_BUS_MAX = 255,
-	PCI_DEVICE_MAX = 31,
-	PCI_FUNCTION_MAX = 7,
 };
 
-struct parser {
-	struct options *options;
-	enum options_command command;
-	const struct rule *rule; /* of that command */
-	char *error;
-	size_t size;
-	enum options_result result;
-	char *argument; /* of the option at hand, or a word; NULL: it has none */
-};
-
-struct row {
-	const char *name;
-	const char *argument; /* NULL: takes none */
-	unsigned commands;
-	/* The argument's words are choices: which one goes to this int; else `parse`. */
-	size_t choice;
-	bool (*parse)(struct parser *p);
-	const char *help;
-};
-
-static bool on_listen(struct parser *p)
-{
-	if (rsp_endpoint_parse(&p->options->listen, p->argument))
-		return true;
-	snprintf(p->error, p->size,
-		 "bad --listen: give PORT, ADDRESS:PORT, [IPV6]:PORT or unix:PATH");
-	return false;
-}
-
-static bool on_stdio(struct parser *p)
-{
-	p->options->stdio = true;
-	return true;
-}
-
-static bool on_key(struct parser *p)
-{
-	return connection_key_text(&p->options->connection, p->argument, p->error,
-				   p->size);
-}
-
-static bool on_key_file(struct parser *p)
-{
-	p->options->key_file = p->argument;
-	return connection_key_file(&p->options->connection, p->argument, p->error,
-				   p->size);
-}
-
-static bool take_directory(struct parser *p, const char *option, const char *argument,
-			   const char **directory)
-{
-	*directory = argument;
-	if (argument[0])
-		return true;
-	snprintf(p->error, p->size, "bad --%s: give a directory", option);
-	return false;
-}
-
-static bool on_image_cache(struct parser *p)
-{
-	return take_directory(p, "image-cache", p->argument, &p->options->image_cache);
-}
-
-static bool on_image_path(struct parser *p)
-{
-	return take_directory(p, "image-path", p->argument, &p->options->image_path);
-}
-
-static bool on_pdb_path(struct parser *p)
-{
-	return take_directory(p, "pdb-path", p->argument, &p->options->pdb_path);
-}
-
-/* A decimal number and nothing else. */
-static bool take_number(const char *text, unsigned long least, unsigned long most,
-			unsigned *number)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	*number = (unsigned)value;
-	return text[0] >= '0' && text[0] <= '9' && !*end && value >= least &&
-	       value <= most;
-}
-
-static bool on_image_wait(struct parser *p)
-{
-	if (take_number(p->argument, 0, IMAGE_WAIT_MAX, &p->options->image_wait_s))
-		return true;
-	snprintf(p->error, p->size, "bad --image-wait: give seconds from 0 to %d",
-		 IMAGE_WAIT_MAX);
-	return false;
-}
-
-static bool on_record(struct parser *p)
-{
-	p->options->record = p->argument;
-	if (p->argument[0])
-		return true;
-	snprintf(p->error, p->size,
-		 "bad --record: give a file, such as session.pcapng");
-	return false;
-}
-
-static bool on_record_key(struct parser *p)
-{
-	p->options->record_key = true;
-	return true;
-}
-
-static bool on_record_size(struct parser *p)
-{
-	if (take_number(p->argument, 1, RECORD_SIZE_MAX, &p->options->record_size_mib))
-		return true;
-	snprintf(p->error, p->size, "bad --record-size: give MiB from 1 to %d",
-		 RECORD_SIZE_MAX);
-	return false;
-}
-
-static bool on_record_files(struct parser *p)
-{
-	if (take_number(p->argument, 1, RECORD_FILES_MOST, &p->options->record_files))
-		return true;
-	snprintf(p->error, p->size, "bad --record-files: give a number from 1 to %d",
-		 RECORD_FILES_MOST);
-	return false;
-}
-
-static bool on_wait(struct parser *p)
-{
-	if (take_number(p->argument, 1, WAIT_MAX, &p->options->wait_s))
-		return true;
-	snprintf(p->error, p->size, "bad --wait: give seconds from 1 to %d", WAIT_MAX);
-	return false;
-}
-
-static bool on_file(struct parser *p)
-{
-	p->options->file = p->argument;
-	if (p->argument[0])
-		return true;
-	snprintf(p->error, p->size, "bad --file: give the name of a file to make");
-	return false;
-}
-
-static bool on_host(struct parser *p)
-{
-	struct options_bcdedit *b = &p->options->bcdedit;
-	struct in6_addr address;
-
-	b->host = p->argument;
-	b->host_is_ipv6 = inet_pton(AF_INET6, p->argument, &address) == 1;
-	if (b->host_is_ipv6 || inet_pton(AF_INET, p->argument, &address) == 1)
-		return true;
-	snprintf(p->error, p->size,
-		 "bad --host: give an IPv4 or IPv6 address of this machine, not a name");
-	return false;
-}
-
-static bool on_port(struct parser *p)
-{
-	unsigned port;
-
-	if (take_number(p->argument, 1, UINT16_MAX, &port)) {
-		p->options->connection.port = (uint16_t)port;
-		return true;
-	}
-	snprintf(p->error, p->size, "bad --port: give a UDP port from %d to 65535",
-		 CONNECTION_PORT_FIRST);
-	return false;
-}
-
-static bool on_target(struct parser *p)
-{
-	struct connection *c = &p->options->connection;
-
-	if (p->argument[0] && strlen(p->argument) < sizeof(c->target)) {
-		strcpy(c->target, p->argument);
-		return true;
-	}
-	snprintf(p->error, p->size, "bad --target: give the target's name or address");
-	return false;
-}
-
-/* "B.D.F" in decimal, as Windows' device manager shows it. */
-static bool on_busparams(struct parser *p)
-{
-	unsigned bus, device, function;
-	int end = 0;
-
-	p->options->bcdedit.busparams = p->argument;
-	if (strspn(p->argument, "0123456789.") == strlen(p->argument) &&
-	    sscanf(p->argument, "%3u.%2u.%1u%n", &bus, &device, &function, &end) == 3 &&
-	    !p->argument[end] && bus <= PCI_BUS_MAX && device <= PCI_DEVICE_MAX &&
-	    function <= PCI_FUNCTION_MAX)
-		return true;
-	snprintf(p->error, p->size,
-		 "bad --busparams: give BUS.DEVICE.FUNCTION in decimal, as in 0.25.0 "
-		 "(the adapter's location in the target's device manager)");
-	return false;
-}
-
-static bool on_ipv6(struct parser *p)
-{
-	p->options->bcdedit.ipv6 = true;
-	return true;
-}
-
-static bool on_hypervisor(struct parser *p)
-{
-	p->options->bcdedit.hypervisor = true;
-	return true;
-}
-
-static bool on_boot(struct parser *p)
-{
-	p->options->bcdedit.boot = true;
-	return true;
-}
-
-static bool on_help(struct parser *p)
-{
-	p->result = OPTIONS_HELP;
-	return true;
-}
-
-static bool on_version(struct parser *p)
-{
-	p->result = OPTIONS_VERSION;
-	return true;
-}
-
-#define CHOICE(member) offsetof(struct options, member), NULL
-#define CALL(function) 0, function
-#define SETUP	       (OPTIONS_BCDEDIT | OPTIONS_DOCTOR)
-#define ALL	       (OPTIONS_TARGET | OPTIONS_DISSECT | OPTIONS_KEYGEN | SETUP)
-
-static const struct row rows[] = {
-	{ "listen", "[ADDR:]PORT|unix:PATH", OPTIONS_TARGET, CALL(on_listen),
-	  "where gdb connects; 127.0.0.1:1234 when not given, port 0 picks one" },
-	{ "stdio", NULL, OPTIONS_TARGET, CALL(on_stdio),
-	  "speak with gdb on standard input and output instead" },
-	{ "host", "ADDRESS", OPTIONS_BCDEDIT, CALL(on_host),
-	  "this machine's address for the target; found when not given" },
-	{ "target", "HOST", OPTIONS_BCDEDIT, CALL(on_target),
-	  "take the address on the way to that name or address" },
-	{ "port", "N", OPTIONS_BCDEDIT, CALL(on_port),
-	  "the UDP port; a free one from 50000 on when not given" },
-	{ "key", "KEY", OPTIONS_DISSECT, CALL(on_key),
-	  "the key of the target that was recorded, where the file does not hold it" },
-	{ "key", "KEY", OPTIONS_BCDEDIT, CALL(on_key),
-	  "the key; a new one is made when none is given" },
-	{ "key-file", "FILE", ALL & ~OPTIONS_KEYGEN, CALL(on_key_file),
-	  "read the key from FILE; the environment's KDBRIDGE_KEY works, too" },
-	{ "busparams", "B.D.F", OPTIONS_BCDEDIT, CALL(on_busparams),
-	  "which network adapter of the target: PCI bus, device, function" },
-	{ "ipv6", NULL, OPTIONS_BCDEDIT, CALL(on_ipv6),
-	  "over IPv6 (Windows 10 1809 and newer)" },
-	{ "hypervisor", NULL, OPTIONS_BCDEDIT, CALL(on_hypervisor),
-	  "debug the target's Hyper-V, too: a target of its own, on the next port" },
-	{ "boot", NULL, OPTIONS_BCDEDIT, CALL(on_boot),
-	  "debug the boot manager and the loader, too" },
-	{ "format", "text|sh|ps1", OPTIONS_BCDEDIT, CHOICE(bcdedit.format),
-	  "an explanation, or a script for the target: POSIX shell, PowerShell" },
-	{ "file", "FILE", OPTIONS_KEYGEN, CALL(on_file),
-	  "write the key to FILE, which only you can read, instead of printing it" },
-	{ "wait", "SECONDS", OPTIONS_DOCTOR, CALL(on_wait),
-	  "watch so long; 10 when not given" },
-	{ "unattended", "wait|continue", OPTIONS_TARGET, CHOICE(unattended),
-	  "an exception while no gdb is there waits for one, or goes on" },
-	{ "on-disconnect", "run|stop", OPTIONS_TARGET, CHOICE(disconnect),
-	  "when gdb leaves, the target runs on, or stays stopped" },
-	{ "break", "none|load|init", OPTIONS_TARGET, CHOICE(break_at),
-	  "stop each boot at its first module load, or as soon as it connects" },
-	{ "image-cache", "DIR|none", OPTIONS_TARGET, CALL(on_image_cache),
-	  "keep what gdb is shown of modules in DIR; ~/.cache/kdbridge when not given" },
-	{ "image-path", "DIR", OPTIONS_TARGET, CALL(on_image_path),
-	  "look for copies of the target's modules in DIR before reading its memory" },
-	{ "image-wait", "SECONDS", OPTIONS_TARGET, CALL(on_image_wait),
-	  "let gdb's connecting wait so long for modules; 5 when not given" },
-	{ "pdb-path", "DIR", OPTIONS_TARGET, CALL(on_pdb_path),
-	  "name lldb the modules' PDBs that are in DIR, for source lines and types" },
-	{ "record", "FILE", OPTIONS_TARGET, CALL(on_record),
-	  "record the session's datagrams, sealed, for dissect and Wireshark" },
-	{ "record-key", NULL, OPTIONS_TARGET, CALL(on_record_key),
-	  "with the key: who has the file can read all of it" },
-	{ "record-size", "MIB", OPTIONS_TARGET, CALL(on_record_size),
-	  "begin a new file after so much; 64 when not given" },
-	{ "record-files", "N", OPTIONS_TARGET, CALL(on_record_files),
-	  "keep so many files, FILE and older ones; 4 when not given" },
-	{ "log-level", "error|warn|info|debug", OPTIONS_TARGET, CHOICE(level),
-	  "how much to say on stderr; info when not given" },
-	{ "log-format", "text|json", OPTIONS_TARGET, CHOICE(format),
-	  "log lines for people or for machines" },
-	{ "format", "text|hex|summary", OPTIONS_DISSECT, CHOICE(dissect_format),
-	  "a line a datagram for people, all bytes in columns, or sums and times" },
-	{ "help", NULL, ALL, CALL(on_help), "this text" },
-	{ "version", NULL, ALL, CALL(on_version), "the version of the program" },
-};
-enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-
-static bool take_connection(struct parser *p)
+static bool take_connection(struct options_parser *p)
 {
 	struct connection *c = &p->options->connection;
 
@@ -332,7 +24,7 @@ static bool take_connection(struct parser *p)
 	return false;
 }
 
-static bool take_file(struct parser *p)
+static bool take_file(struct options_parser *p)
 {
 	if (p->options->file) {
 		snprintf(p->error, p->size, "more than one file: give one");
@@ -342,7 +34,7 @@ static bool take_file(struct parser *p)
 	return true;
 }
 
-static bool take_nothing(struct parser *p)
+static bool take_nothing(struct options_parser *p)
 {
 	/* Whoever pastes a connection string here must not leave its key behind. */
 	memset(p->argument, '*', strlen(p->argument));
@@ -352,10 +44,34 @@ static bool take_nothing(struct parser *p)
 	return false;
 }
 
-static bool target_is_complete(struct parser *p)
+static bool config_is_complete(struct options_parser *p)
+{
+	const struct options *o = p->options;
+	const char *why = NULL;
+
+	if (o->connection.port)
+		why = "--config and a connection string: give one of them";
+	else if (o->stdio)
+		why = "--config and --stdio: a gdb on standard input is for one target";
+	if (why)
+		snprintf(p->error, p->size, "%s", why);
+	return !why;
+}
+
+static bool target_is_complete(struct options_parser *p)
 {
 	const struct connection *c = &p->options->connection;
 
+	if (p->options->config)
+		return config_is_complete(p);
+	if (p->options->check) {
+		snprintf(p->error, p->size, "--check needs the file: --config FILE");
+		return false;
+	}
+	if (p->options->record_key && !p->options->record) {
+		snprintf(p->error, p->size, "--record-key needs the file: --record FILE");
+		return false;
+	}
 	if (c->port && c->key)
 		return true;
 	snprintf(
@@ -365,7 +81,7 @@ static bool target_is_complete(struct parser *p)
 	return false;
 }
 
-static bool dissect_is_complete(struct parser *p)
+static bool dissect_is_complete(struct options_parser *p)
 {
 	if (p->options->file)
 		return true;
@@ -373,7 +89,7 @@ static bool dissect_is_complete(struct parser *p)
 	return false;
 }
 
-static bool bcdedit_is_complete(struct parser *p)
+static bool bcdedit_is_complete(struct options_parser *p)
 {
 	struct options_bcdedit *b = &p->options->bcdedit;
 	const char *why = NULL;
@@ -390,29 +106,30 @@ static bool bcdedit_is_complete(struct parser *p)
 	return !why;
 }
 
-static bool needs_nothing(struct parser *p)
+static bool needs_nothing(struct options_parser *p)
 {
 	(void)p;
 	return true;
 }
 
 /* What stands without "--", and what must be there in the end. */
-static const struct rule {
+static const struct options_rule {
 	enum options_command command;
-	const char *help;		      /* whom to ask */
-	bool (*positional)(struct parser *p); /* the argument is the word */
-	bool (*is_complete)(struct parser *p);
+	const char *help;			      /* whom to ask */
+	bool (*positional)(struct options_parser *p); /* the argument is the word */
+	bool (*is_complete)(struct options_parser *p);
 } rules[] = {
 	{ OPTIONS_TARGET, "kdbridge", take_connection, target_is_complete },
 	{ OPTIONS_DISSECT, "kdbridge dissect", take_file, dissect_is_complete },
 	{ OPTIONS_KEYGEN, "kdbridge keygen", take_nothing, needs_nothing },
 	{ OPTIONS_BCDEDIT, "kdbridge bcdedit", take_nothing, bcdedit_is_complete },
 	{ OPTIONS_DOCTOR, "kdbridge doctor", take_connection, needs_nothing },
+	{ OPTIONS_STATUS, "kdbridge status", take_nothing, needs_nothing },
 };
 
-static const struct rule *rule_of(enum options_command command)
+static const struct options_rule *rule_of(enum options_command command)
 {
-	const struct rule *rule = rules;
+	const struct options_rule *rule = rules;
 
 	while (rule->command != command)
 		rule++;
@@ -420,7 +137,7 @@ static const struct rule *rule_of(enum options_command command)
 }
 
 /* Stores which of "a|b|c" it is. */
-static bool choose(struct parser *p, const struct row *row)
+static bool choose(struct options_parser *p, const struct options_row *row)
 {
 	const char *word = row->argument;
 
@@ -442,21 +159,22 @@ static bool choose(struct parser *p, const struct row *row)
 	return false;
 }
 
-static const struct row *find(const struct parser *p, const char *name, size_t length)
+static const struct options_row *find(const struct options_parser *p, const char *name,
+				      size_t length)
 {
-	for (size_t i = 0; i < ROWS; i++)
-		if ((rows[i].commands & p->command) && strlen(rows[i].name) == length &&
-		    !memcmp(rows[i].name, name, length))
-			return &rows[i];
+	for (const struct options_row *row = options_rows; row->name; row++)
+		if ((row->commands & p->command) && strlen(row->name) == length &&
+		    !memcmp(row->name, name, length))
+			return row;
 	return NULL;
 }
 
 /* "--name", "--name=argument" or "--name argument"; *taken counts what was used. */
-static bool parse_option(struct parser *p, char *text, char *next, int *taken)
+static bool parse_option(struct options_parser *p, char *text, char *next, int *taken)
 {
 	char *name = text + 2;
 	size_t length = strcspn(name, "=");
-	const struct row *row = find(p, name, length);
+	const struct options_row *row = find(p, name, length);
 
 	p->argument = name[length] ? name + length + 1 : NULL;
 
@@ -481,7 +199,7 @@ static bool parse_option(struct parser *p, char *text, char *next, int *taken)
 	return row->parse ? row->parse(p) : choose(p, row);
 }
 
-static bool parse_all(struct parser *p, int argc, char **argv)
+static bool parse_all(struct options_parser *p, int argc, char **argv)
 {
 	bool options = true;
 
@@ -493,6 +211,12 @@ static bool parse_all(struct parser *p, int argc, char **argv)
 		} else if (options && !strcmp(text, "-k") &&
 			   (p->command & (OPTIONS_TARGET | OPTIONS_DOCTOR))) {
 			continue; /* WinDbg's option before its connection string */
+		} else if (options && !strcmp(text, "-c") &&
+			   (p->command & OPTIONS_TARGET)) {
+			static char config[] = "--config";
+
+			if (!parse_option(p, config, next, &i))
+				return false;
 		} else if (options && !strncmp(text, "--", 2)) {
 			if (!parse_option(p, text, next, &i))
 				return false;
@@ -513,12 +237,12 @@ static bool parse_all(struct parser *p, int argc, char **argv)
 enum options_result options_parse(struct options *o, enum options_command command,
 				  int argc, char **argv, char *error, size_t size)
 {
-	struct parser p = { .options = o,
-			    .command = command,
-			    .rule = rule_of(command),
-			    .error = error,
-			    .size = size,
-			    .result = OPTIONS_GOOD };
+	struct options_parser p = { .options = o,
+				    .command = command,
+				    .rule = rule_of(command),
+				    .error = error,
+				    .size = size,
+				    .result = OPTIONS_GOOD };
 
 	*o = (struct options){ .level = LOG_INFO,
 			       .image_wait_s = DEFAULT_IMAGE_WAIT,
@@ -537,6 +261,27 @@ enum options_result options_parse(struct options *o, enum options_command comman
 	return p.result;
 }
 
+bool options_is_setting(const char *name)
+{
+	const struct options_parser p = { .command = OPTIONS_SECTION };
+
+	return find(&p, name, strlen(name)) != NULL;
+}
+
+bool options_set(struct options *o, const char *name, char *value, char *error,
+		 size_t size)
+{
+	struct options_parser p = { .options = o,
+				    .command = OPTIONS_SECTION,
+				    .error = error,
+				    .size = size,
+				    .argument = value };
+	const struct options_row *row = find(&p, name, strlen(name));
+
+	assert(row);
+	return row->parse ? row->parse(&p) : choose(&p, row);
+}
+
 void options_wipe(struct options *o)
 {
 	connection_wipe(&o->connection);
@@ -544,14 +289,13 @@ void options_wipe(struct options *o)
 
 void options_print_help(FILE *out, enum options_command command)
 {
-	for (size_t i = 0; i < ROWS; i++) {
+	for (const struct options_row *row = options_rows; row->name; row++) {
 		char left[64];
 
-		if (!(rows[i].commands & command))
+		if (!(row->commands & command))
 			continue;
-		snprintf(left, sizeof(left), "--%s%s%s", rows[i].name,
-			 rows[i].argument ? "=" : "",
-			 rows[i].argument ? rows[i].argument : "");
-		fprintf(out, "  %-34s%s\n", left, rows[i].help);
+		snprintf(left, sizeof(left), "--%s%s%s", row->name,
+			 row->argument ? "=" : "", row->argument ? row->argument : "");
+		fprintf(out, "  %-34s%s\n", left, row->help);
 	}
 }

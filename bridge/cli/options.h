@@ -18,11 +18,13 @@ enum options_break { BREAK_NONE, BREAK_LOAD, BREAK_INIT };
 
 /* Whose options they are: a bit each. */
 enum options_command {
-	OPTIONS_TARGET = 1,  /* kdbridge net:… */
-	OPTIONS_DISSECT = 2, /* kdbridge dissect FILE */
-	OPTIONS_KEYGEN = 4,  /* kdbridge keygen */
-	OPTIONS_BCDEDIT = 8, /* kdbridge bcdedit */
-	OPTIONS_DOCTOR = 16, /* kdbridge doctor [net:…] */
+	OPTIONS_TARGET = 1,    /* kdbridge net:… */
+	OPTIONS_DISSECT = 2,   /* kdbridge dissect FILE */
+	OPTIONS_KEYGEN = 4,    /* kdbridge keygen */
+	OPTIONS_BCDEDIT = 8,   /* kdbridge bcdedit */
+	OPTIONS_DOCTOR = 16,   /* kdbridge doctor [net:…] */
+	OPTIONS_STATUS = 64,   /* kdbridge status */
+	OPTIONS_SECTION = 128, /* of a target in a configuration file */
 };
 
 /* What bcdedit shall print; the key and the port are the connection's. */
@@ -42,6 +44,8 @@ struct options {
 	unsigned wait_s; /* how long doctor watches */
 	struct rsp_endpoint listen;
 	bool stdio;
+	const char *config; /* a file with many targets, NULL: one on the command line */
+	bool check, watch;
 	/* Where images are kept (NULL: the usual place, "none": nowhere), where local copies
 	 * of the target's files and their PDBs are (may be NULL), how long a list of modules
 	 * may take. */
@@ -53,7 +57,8 @@ struct options {
 	unsigned record_size_mib, record_files;
 	bool record_key;
 	/* enums of the choices, in the order of the words in the table */
-	int unattended, disconnect, break_at, level, format, dissect_format;
+	int unattended, disconnect, break_at, level, format, dissect_format,
+		status_format;
 };
 
 enum options_result { OPTIONS_GOOD, OPTIONS_BAD, OPTIONS_HELP, OPTIONS_VERSION };
@@ -65,6 +70,12 @@ enum options_result { OPTIONS_GOOD, OPTIONS_BAD, OPTIONS_HELP, OPTIONS_VERSION }
 enum options_result options_parse(struct options *o, enum options_command command,
 				  int argc, char **argv, char *error, size_t size);
 void options_wipe(struct options *o);
+
+/* A setting of a section, by the name of the option: is there one, and take its value,
+ * which must outlive `o`. False: `error` holds a sentence. */
+bool options_is_setting(const char *name);
+bool options_set(struct options *o, const char *name, char *value, char *error,
+		 size_t size);
 
 /* The rows of that command, for --help. */
 void options_print_help(FILE *out, enum options_command command);

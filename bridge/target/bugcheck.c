@@ -110,6 +110,11 @@ void bugcheck_on_session_end(struct target *t, bool reboot)
 		t->bugcheck.earlier_boot = true;
 }
 
+const struct target_bugcheck *target_seen_bugcheck(const struct target *t)
+{
+	return t->bugcheck.known ? &t->bugcheck : NULL;
+}
+
 bool target_last_bugcheck(struct target *t, struct target_bugcheck *out)
 {
 	bool seen = t->bugcheck.known && !t->bugcheck.earlier_boot;

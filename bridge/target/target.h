@@ -204,6 +204,8 @@ struct target_bugcheck {
  * is asked. False: there was none.
  */
 bool target_last_bugcheck(struct target *t, struct target_bugcheck *out);
+/* The same without asking the target; NULL: none was seen. */
+const struct target_bugcheck *target_seen_bugcheck(const struct target *t);
 /* "IRQL_NOT_LESS_OR_EQUAL"; NULL: not documented. */
 const char *bugcheck_name(uint32_t code);
 

@@ -8,21 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bridge/worker/runtime.h"
+
 enum { HEX_SIZE = 2 * NOTE_IDENTITY_SIZE + 1, TEXT_MAX = HEX_SIZE + 16 };
 
 static const char word_clean[] = "clean", word_open[] = "open";
-
-static int runtime_directory(char *out, size_t size)
-{
-	const char *base = getenv("XDG_RUNTIME_DIR");
-	int length = snprintf(out, size, "%s/kdbridge", base && base[0] ? base : "/run");
-
-	if (length < 0 || (size_t)length >= size)
-		return -ENAMETOOLONG;
-	if (mkdir(out, S_IRWXU) != 0 && errno != EEXIST)
-		return -errno;
-	return access(out, W_OK) == 0 ? 0 : -errno;
-}
 
 int note_init(struct note *n, uint16_t port)
 {

@@ -10,6 +10,7 @@
 
 #include "bridge/cli/log.h"
 #include "bridge/cli/options.h"
+#include "bridge/worker/status.h"
 
 struct ev_loop;
 struct session;
@@ -34,6 +35,9 @@ void session_work(struct session *s);
 
 /* Is it over (--stdio: the client has gone)? */
 bool session_is_over(const struct session *s);
+/* What there is to tell of it; never asks the target. `target` and `label` are left as
+ * they are. */
+void session_status(struct session *s, struct status *out);
 /* From a signal watcher: a wait inside a call shall end soon. */
 void session_hurry(struct session *s);
 

@@ -34,6 +34,8 @@ struct session {
 	bool seen;		    /* a target was there before */
 	bool break_due;		    /* --break: this boot's stop is still to come */
 	bool noted_open;	    /* on disk, for this boot */
+	unsigned status_state;	    /* enum status_state, since when (1970) */
+	uint64_t status_since;
 	unsigned busy;		    /* exchanges of ours under way, not of a packet */
 	bool hurry, over;
 	uint64_t started_ms;
