@@ -14,10 +14,12 @@ static enum kd_result stop_quietly(struct target *t)
 	return result;
 }
 
+/* A break-in on its way stops the target when nobody is there any more: it is awaited. */
 static bool needs_a_stop(const struct target *t)
 {
-	return breakpoint_planted_count(t) > 0 || watchpoint_is_armed(t) ||
-	       exception_flag_is_ours(t) || t->plan.kind != PLAN_CONTINUE;
+	return t->break_in.wanted || breakpoint_planted_count(t) > 0 ||
+	       watchpoint_is_armed(t) || exception_flag_is_ours(t) ||
+	       t->plan.kind != PLAN_CONTINUE;
 }
 
 /*

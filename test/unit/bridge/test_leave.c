@@ -72,6 +72,19 @@ static void a_running_target_is_stopped_for_what_is_planted_without_a_word(void 
 	fake_end(f);
 }
 
+static void a_break_in_on_its_way_is_awaited(void **state)
+{
+	(void)state;
+	struct fake_target *f = fake_start(1);
+	f->on_resume = never_ends;
+	target_break_in(f->t);
+	assert_int_equal(target_leave(f->t, true), KD_DONE);
+	assert_int_equal(f->link.break_ins, 1);
+	assert_int_equal(target_state(f->t), TARGET_RUNNING);
+	assert_false(f->stopped);
+	fake_end(f);
+}
+
 static void a_hard_breakpoint_is_passed_when_leaving(void **state)
 {
 	(void)state;
@@ -154,6 +167,7 @@ int main(void)
 		cmocka_unit_test(a_running_target_with_nothing_planted_is_let_alone),
 		cmocka_unit_test(
 			a_running_target_is_stopped_for_what_is_planted_without_a_word),
+		cmocka_unit_test(a_break_in_on_its_way_is_awaited),
 		cmocka_unit_test(a_hard_breakpoint_is_passed_when_leaving),
 		cmocka_unit_test(an_exception_is_left_to_windows),
 		cmocka_unit_test(a_range_is_ended_by_leaving),
