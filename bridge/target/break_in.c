@@ -10,8 +10,8 @@
 
 enum {
 	REPEAT_MS = 500,
-	/* In the midst of a range the next step ends it, without a byte. */
-	RANGE_PATIENCE_MS = 500,
+	/* A step, or the next one of a range, ends it without a byte. */
+	STEP_PATIENCE_MS = 500,
 	STALE_US = 2000000,
 	STALE_QUIET_US = 100000,
 	DUMP_US = 20000000,
@@ -65,8 +65,8 @@ void target_break_in(struct target *t)
 		return;
 	b->wanted = true;
 	b->reset_next = false;
-	if (t->plan.kind == PLAN_RANGE)
-		arm(t, RANGE_PATIENCE_MS / 1e3);
+	if (t->plan.kind == PLAN_RANGE || t->plan.kind == PLAN_STEP)
+		arm(t, STEP_PATIENCE_MS / 1e3);
 	else if (t->life == LIFE_RUNNING && !t->stop.pending)
 		send_next(t);
 	else

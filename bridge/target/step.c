@@ -67,10 +67,11 @@ static bool stops_on_instruction(const struct target_stop *stop, bool not_handle
 {
 	switch (stop->kind) {
 	case TARGET_STOP_HARD_BREAKPOINT:
-	case TARGET_STOP_BREAK_IN:
 	case TARGET_STOP_BUGCHECK:
 	case TARGET_STOP_BREAKPOINT:
 		return true;
+	case TARGET_STOP_BREAK_IN: /* a step that ended in front of one has not met it */
+		return stop->exception.code == KD_STATUS_BREAKPOINT;
 	case TARGET_STOP_EXCEPTION: /* `int 2c`: one that is passed on is the handler's */
 		return stop->exception.code == KD_STATUS_ASSERTION && !not_handled;
 	default:

@@ -146,8 +146,8 @@ static bool is_planned_step(const struct target *t)
 
 static enum target_stop_kind step_kind(struct target *t)
 {
-	if (t->plan.kind != PLAN_STEP && t->break_in.wanted)
-		return TARGET_STOP_BREAK_IN; /* it ended a range */
+	if (t->break_in.wanted)
+		return TARGET_STOP_BREAK_IN; /* as good an end as any */
 	/* it arrived where the front end wants to stop anyway */
 	if (t->plan.kind == PLAN_RANGE && breakpoint_wanted(t, t->stop.stop.pc))
 		return TARGET_STOP_BREAKPOINT;

@@ -1,4 +1,6 @@
 """Running and stepping in code without line tables, and what interrupts it."""
+import time
+
 from harness import expect, wait_for
 from rsp_client import Client
 from test_gdb_session import also_with_loss
@@ -175,8 +177,11 @@ def check_ctrl_c_ends_a_step_that_never_ends(lab, program):
         before = sim.stats()["resumes"]
         gdb.send(command)
         wait_for("it to go on", lambda n=before: sim.stats()["resumes"] > n + 20)
+        started = time.monotonic()
         gdb.interrupt()  # once: between two steps of gdb's own, most likely
         text = gdb.finish()
+        seconds = time.monotonic() - started
+        expect(seconds < 5, f"{command} ends at once, not after {seconds:.1f} s")
         expect("SIGINT" in text or "Quit" in text, f"{command} ends: {text}")
         expect(sim.state() == "stopped", "and the target stands")
         expect(gdb.value("$pc") == sim.regs(0)["rip"], "where gdb believes")

@@ -135,6 +135,41 @@ static void a_step_that_never_ends_is_interrupted(void **state)
 	fake_end(f);
 }
 
+/* The processor's step ends while somebody wants the target to stop. */
+static struct fake_target *interrupt_a_step(void)
+{
+	struct fake_target *f = fake_start_stopped(1);
+	f->on_resume = never_ends;
+	fake_do_resume(f, TARGET_STEP, 0);
+	target_break_in(f->t);
+	fake_set_register(f, 0, FAKE_RIP, FAKE_CODE + 1);
+	fake_exception(f, 0, KD_STATUS_SINGLE_STEP);
+	fake_spin_until(f, &f->stops, 2);
+	f->on_resume = NULL;
+	return f;
+}
+
+static void the_end_of_a_step_answers_an_interrupt_without_a_byte(void **state)
+{
+	(void)state;
+	struct fake_target *f = interrupt_a_step();
+	assert_int_equal(f->last_stop.kind, TARGET_STOP_BREAK_IN);
+	assert_int_equal(f->last_stop.pc, FAKE_CODE + 1);
+	assert_int_equal(f->link.break_ins, 0);
+	fake_end(f);
+}
+
+static void an_interrupted_step_has_not_met_the_breakpoint_instruction(void **state)
+{
+	(void)state;
+	struct fake_target *f = interrupt_a_step();
+	*fake_at(f, FAKE_CODE + 1) = 0xcc;
+	fake_go(f, TARGET_CONTINUE, 0);
+	assert_int_equal(f->last_stop.kind, TARGET_STOP_HARD_BREAKPOINT);
+	assert_int_equal(f->last_stop.pc, FAKE_CODE + 1);
+	fake_end(f);
+}
+
 static bool hit_a_debug_register(struct fake_target *f, uint16_t api, uint8_t *data,
 				 size_t length)
 {
@@ -469,6 +504,9 @@ int main(void)
 		cmocka_unit_test(a_hard_breakpoint_within_a_range_ends_it),
 		cmocka_unit_test(a_range_without_end_is_interrupted_without_a_byte),
 		cmocka_unit_test(a_step_that_never_ends_is_interrupted),
+		cmocka_unit_test(the_end_of_a_step_answers_an_interrupt_without_a_byte),
+		cmocka_unit_test(
+			an_interrupted_step_has_not_met_the_breakpoint_instruction),
 		cmocka_unit_test(a_hit_of_a_debug_register_is_no_step),
 		cmocka_unit_test(
 			another_processors_stop_ends_a_range_and_its_trap_flag_goes),
