@@ -24,6 +24,7 @@ struct connection {
 	enum role role;
 	bool gone; /* read and written no more; to be freed */
 	bool is_socket;
+	bool is_here;	/* its other side is on this host */
 	bool foreign;	/* gone because it does not speak RSP */
 	bool said_last; /* LEAVING: all was written, and our half closed */
 	int in, out;

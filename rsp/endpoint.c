@@ -88,21 +88,50 @@ bool rsp_endpoint_parse(struct rsp_endpoint *e, const char *text)
 	       parse_address(e, text, (size_t)(port - text));
 }
 
+/* IPv4 in its IPv6 form; false: it is neither. */
+static bool ip_of(const struct sockaddr_storage *address, struct in6_addr *out)
+{
+	if (address->ss_family == AF_INET6) {
+		*out = ((const struct sockaddr_in6 *)address)->sin6_addr;
+		return true;
+	}
+	*out = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
+	memcpy(&out->s6_addr[12], &((const struct sockaddr_in *)address)->sin_addr, 4);
+	return address->ss_family == AF_INET;
+}
+
+static bool is_loopback(const struct in6_addr *ip)
+{
+	return IN6_IS_ADDR_LOOPBACK(ip) ||
+	       (IN6_IS_ADDR_V4MAPPED(ip) && ip->s6_addr[12] == 127);
+}
+
 bool rsp_endpoint_is_local(const struct rsp_endpoint *e)
 {
 	struct sockaddr_storage address;
+	struct in6_addr ip;
 	socklen_t length;
 	if (e->is_unix)
 		return true;
-	if (!resolve(e, &address, &length))
-		return false;
-	if (address.ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	}
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
-	       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127);
+	return resolve(e, &address, &length) && ip_of(&address, &ip) && is_loopback(&ip);
+}
+
+bool endpoint_is_here(const struct sockaddr_storage *peer,
+		      const struct sockaddr_storage *own)
+{
+	struct in6_addr from, to;
+	if (!ip_of(peer, &from) || !ip_of(own, &to))
+		return true;
+	return is_loopback(&from) || IN6_ARE_ADDR_EQUAL(&from, &to);
+}
+
+bool endpoint_peer_is_here(int fd)
+{
+	struct sockaddr_storage peer = { 0 }, own = { 0 };
+	socklen_t peer_length = sizeof(peer), own_length = sizeof(own);
+	return getpeername(fd, (struct sockaddr *)&peer, &peer_length) != 0 ||
+	       getsockname(fd, (struct sockaddr *)&own, &own_length) != 0 ||
+	       endpoint_is_here(&peer, &own);
 }
 
 static void name_of(const struct sockaddr_storage *address, socklen_t length,

@@ -218,6 +218,7 @@ static struct connection *new_connection(struct rsp_listener *l, int in, int out
 	c->owner = l;
 	c->settle = on_changed;
 	c->age = l->arrivals++;
+	c->is_here = !is_socket || endpoint_peer_is_here(in);
 	return c;
 }
 
@@ -356,6 +357,12 @@ const char *rsp_listen_peer(const struct rsp_listener *l)
 {
 	const struct connection *client = client_of(l);
 	return client ? client->peer : "";
+}
+
+bool rsp_listen_client_is_here(const struct rsp_listener *l)
+{
+	const struct connection *client = client_of(l);
+	return !client || client->is_here;
 }
 
 struct rsp *rsp_listen_client(struct rsp_listener *l)

@@ -58,6 +58,10 @@ const char *rsp_listen_name(const struct rsp_listener *l);
 /* Where the client is, "127.0.0.1:4711"; "" when there is none. */
 const char *rsp_listen_peer(const struct rsp_listener *l);
 
+/* Is it on this host, as far as its address tells (a tunnel's end is here)? True when
+ * there is none. */
+bool rsp_listen_client_is_here(const struct rsp_listener *l);
+
 /* The client, NULL when there is none. */
 struct rsp *rsp_listen_client(struct rsp_listener *l);
 /* Serves and writes what is due: call it after anything that may have made output or

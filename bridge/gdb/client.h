@@ -13,7 +13,8 @@ struct client {
 	int libraries_signal;
 	/* Such news may come with any stop, the first one included. */
 	bool libraries_in_any_stop;
-	/* It opens images on its own host: modules without a file are not listed. */
+	/* It opens images on its own host: modules without a file are not listed, and none
+	 * to a client on another host (RSP.md §13). */
 	bool opens_images_itself;
 	/* What the list of modules says of each: `segment`, the first section's address, or
 	 * `section`, the base (RSP.md §2, §13). */

@@ -43,6 +43,8 @@ struct gdb_owner {
 	bool (*busy)(void *context);
 	void (*attached)(void *context);
 	void (*detached)(void *context, bool gone);
+	/* Before it, from a client that wants the target to stay as it stands. May be NULL. */
+	void (*stays_stopped)(void *context);
 	/*
 	 * Waits for a stop to show to the client; `attach`: as long as it takes. False:
 	 * there is none, and a placeholder is shown (RSP.md §7).
@@ -60,6 +62,11 @@ struct gdb_owner {
 	/* The client waits for images of its modules, so many of them are there. May be
 	 * NULL. */
 	void (*progress)(void *context, size_t ready, size_t count);
+	/* Is the client on this host? May be NULL: it is. */
+	bool (*client_is_here)(void *context);
+	/* It is not, so it is told of no modules, whose files it could not open. May be
+	 * NULL. */
+	void (*files_withheld)(void *context);
 	/* Does something else come before what is done ahead of need? May be NULL. */
 	bool (*hurries)(void *context);
 };

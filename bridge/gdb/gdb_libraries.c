@@ -182,15 +182,38 @@ static void list_file(const struct image_entry *entry, struct library *list,
 		(*count)++;
 }
 
+/* Is it on another host, where the files that it would open are not? */
+static bool cannot_open(const struct gdb *g)
+{
+	return g->client->opens_images_itself && g->owner->client_is_here &&
+	       !g->owner->client_is_here(g->owner_context);
+}
+
+/* Once in a session. */
+static void say_what_to_do(struct gdb *g)
+{
+	if (g->libraries.withheld || !cannot_open(g))
+		return;
+	g->libraries.withheld = true;
+	console_say(&g->console,
+		    "[kdbridge: this %s is on another host, where the files of "
+		    "modules are not: \"kd-connect HOST:PORT\" of kdbridge.py "
+		    "fetches them]\n",
+		    g->client->name);
+	if (g->owner->files_withheld)
+		g->owner->files_withheld(g->owner_context);
+}
+
 /* What is to be told now; *left_out: something must wait for the next list. */
 static struct library *make_list(struct gdb *g, size_t *count, bool *left_out)
 {
 	const struct images *images = &g->images;
 	struct library *list = calloc(images->count + 1, sizeof(*list));
+	size_t listed = cannot_open(g) ? 0 : images->count;
 
 	*count = 0;
 	*left_out = false;
-	for (size_t i = 0; list && i < images->count; i++) {
+	for (size_t i = 0; list && i < listed; i++) {
 		const struct image_entry *entry = &images->list[i];
 
 		if (g->client->opens_images_itself)
@@ -240,6 +263,7 @@ static enum rsp_result make_libraries(struct gdb *g, struct rsp_xml *x)
 	images_sync(&g->images);
 	images_build(&g->images, (uint64_t)g->image_wait_s * SECOND, false);
 	say_what_is_missing(g);
+	say_what_to_do(g);
 	list = make_list(g, &count, &left_out);
 	if (!list)
 		return RSP_ERROR;

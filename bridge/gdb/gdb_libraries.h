@@ -31,6 +31,7 @@ struct gdb_libraries {
 	bool followed;	/* the client has asked for it in this session */
 	bool announced; /* it was just told to read the list */
 	bool missing;	/* its user was told that some are still without their names */
+	bool withheld;	/* its user was told how to get what it cannot open */
 	bool again;	/* something was left out of it, or there was no target yet */
 	uint64_t told;	/* the version that it knows */
 };

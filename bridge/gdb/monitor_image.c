@@ -61,10 +61,21 @@ static bool print_file(struct gdb *g, const struct image_entry *entry)
 	return true;
 }
 
-static void list_files(struct gdb *g)
+/* Grows with each change of the list. */
+static uint64_t state_of(const struct images *images)
+{
+	return images->synced + images->version;
+}
+
+/* The last line is to be named the next time: nothing is listed twice. */
+static void list_files(struct gdb *g, uint64_t since)
 {
 	size_t waiting = images_waiting(&g->images), shown = 0;
 
+	if (since == state_of(&g->images)) {
+		monitor_print(g, "since %" PRIu64 "\n", since);
+		return;
+	}
 	for (size_t i = 0; i < g->images.count; i++)
 		shown += print_file(g, &g->images.list[i]);
 	if (waiting > 0)
@@ -72,6 +83,21 @@ static void list_files(struct gdb *g)
 			      waiting);
 	else if (shown == 0)
 		monitor_print(g, "There are none: they are made for lldb.\n");
+	monitor_print(g, "since %" PRIu64 "\n", state_of(&g->images));
+}
+
+/* "since NUMBER", or nothing. */
+static bool take_since(const char *arguments, uint64_t *since)
+{
+	static const char word[] = "since ";
+
+	*since = UINT64_MAX;
+	if (!arguments[0])
+		return true;
+	if (strncmp(arguments, word, sizeof(word) - 1) != 0)
+		return false;
+	arguments += sizeof(word) - 1;
+	return monitor_take_number(&arguments, UINT64_MAX - 1, since) && !*arguments;
 }
 
 /* ---- a part of one ---- */
@@ -108,12 +134,12 @@ static void print_part(struct gdb *g, int fd, uint64_t offset)
 
 void monitor_image(struct gdb *g, const char *arguments)
 {
-	uint64_t base, offset;
+	uint64_t base, offset, since;
 	const struct image_entry *entry;
 	int fd;
 
-	if (!arguments[0]) {
-		list_files(g);
+	if (take_since(arguments, &since)) {
+		list_files(g, since);
 		return;
 	}
 	if (!monitor_take_number(&arguments, UINT64_MAX, &base) ||

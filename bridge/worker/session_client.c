@@ -21,7 +21,7 @@ static void on_attached(void *context)
 	struct session *s = context;
 
 	session_become(s, SESSION_ATTACHING);
-	s->reclaim = false;
+	s->reclaim = s->stays = false;
 	leave_note_open(s);
 	target_break_in(s->target);
 }
@@ -35,6 +35,13 @@ static void on_detached(void *context, bool gone)
 	if (target_has_prompt(s->target))
 		target_answer_prompt(s->target, "", 0);
 	(void)leave_as_asked(s);
+}
+
+static void on_stays_stopped(void *context)
+{
+	struct session *s = context;
+
+	s->stays = true;
 }
 
 /* Has whoever waits given up? */
@@ -222,6 +229,23 @@ static void on_progress(void *context, size_t ready, size_t count)
 		  LOG_NUMBER("ready", ready), LOG_NUMBER("count", count));
 }
 
+static bool on_client_is_here(void *context)
+{
+	const struct session *s = context;
+
+	return !s->listener || rsp_listen_client_is_here(s->listener);
+}
+
+static void on_files_withheld(void *context)
+{
+	struct session *s = context;
+
+	log_event(s->log, LOG_WARN, "client-elsewhere",
+		  "{peer} is an lldb on another host, where the files of modules are "
+		  "not: \"kd-connect HOST:PORT\" of kdbridge.py fetches them",
+		  LOG_TEXT("peer", rsp_listen_peer(s->listener)));
+}
+
 /* Would a packet be served, were it not for what we do meanwhile? */
 static bool holds_packet_up(struct session *s)
 {
@@ -254,6 +278,7 @@ const struct gdb_owner session_gdb_owner = {
 	.busy = on_busy,
 	.attached = on_attached,
 	.detached = on_detached,
+	.stays_stopped = on_stays_stopped,
 	.await_stop = on_await_stop,
 	.resume = on_resume,
 	.interrupt = on_interrupt,
@@ -261,6 +286,8 @@ const struct gdb_owner session_gdb_owner = {
 	.crash = on_crash,
 	.client = on_client,
 	.progress = on_progress,
+	.client_is_here = on_client_is_here,
+	.files_withheld = on_files_withheld,
 	.hurries = on_hurries,
 };
 

@@ -205,6 +205,77 @@ static void monitor_images_counts_them(void **state)
 	fixture_end(f);
 }
 
+/* ---- lldb ---- */
+
+static bool no_it_is_elsewhere(void *context)
+{
+	(void)context;
+	return false;
+}
+
+static unsigned withheld;
+
+static void count_withheld(void *context)
+{
+	(void)context;
+	withheld++;
+}
+
+/* An lldb, and one module that has a file. */
+static struct gdb_fixture *start_lldb(void)
+{
+	struct gdb_fixture *f = fixture_start(1);
+
+	fixture_ask(f, "QThreadSuffixSupported");
+	fixture_ask(f, "?");
+	event(f, "\\x.sys", DRIVER_BASE, false);
+	list(f);
+	f->gdb.images.list[0].file = strdup("/cache/x.sys");
+	assert_non_null(f->gdb.images.list[0].file);
+	return f;
+}
+
+static void an_lldb_is_told_of_files_that_it_can_open(void **state)
+{
+	struct gdb_fixture *f = start_lldb();
+
+	(void)state;
+	assert_non_null(strstr(list(f), "/cache/x.sys"));
+	assert_null(strstr(fixture_monitor(f, "version"), "kd-connect"));
+	fixture_end(f);
+}
+
+static void one_on_another_host_is_told_what_to_do_once(void **state)
+{
+	struct gdb_fixture *f = start_lldb();
+	struct gdb_owner owner = fixture_owner;
+
+	(void)state;
+	owner.client_is_here = no_it_is_elsewhere;
+	owner.files_withheld = count_withheld;
+	f->gdb.owner = &owner;
+	assert_null(strstr(list(f), "<library "));
+	assert_non_null(strstr(fixture_monitor(f, "version"), "kd-connect HOST:PORT"));
+	assert_null(strstr(list(f), "<library "));
+	assert_null(strstr(fixture_monitor(f, "version"), "kd-connect"));
+	assert_int_equal(withheld, 1);
+	fixture_end(f);
+}
+
+static void a_gdb_on_another_host_is_served_all_the_same(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+	struct gdb_owner owner = fixture_owner;
+
+	(void)state;
+	owner.client_is_here = no_it_is_elsewhere;
+	f->gdb.owner = &owner;
+	event(f, "\\x.sys", DRIVER_BASE, false);
+	assert_non_null(strstr(list(f), "/x.sys"));
+	assert_null(strstr(fixture_monitor(f, "version"), "kd-connect"));
+	fixture_end(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +291,9 @@ int main(void)
 		cmocka_unit_test(what_is_missing_is_said_and_when_it_is_there),
 		cmocka_unit_test(a_users_commands_are_no_packets_of_the_client),
 		cmocka_unit_test(monitor_images_counts_them),
+		cmocka_unit_test(an_lldb_is_told_of_files_that_it_can_open),
+		cmocka_unit_test(one_on_another_host_is_told_what_to_do_once),
+		cmocka_unit_test(a_gdb_on_another_host_is_served_all_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,18 +56,40 @@ static void arguments_are_checked(void **state)
 
 static void parts_of_files_are_asked_for_by_numbers(void **state)
 {
-	static const char usage[] = "Usage: monitor image [BASE OFFSET]; numbers are "
-				    "decimal or 0x…\n";
+	static const char usage[] =
+		"Usage: monitor image [since NUMBER | BASE OFFSET]; numbers are "
+		"decimal or 0x…\n";
 	struct gdb_fixture *f = fixture_start(1);
 
 	(void)state;
-	assert_string_equal(fixture_monitor(f, "image"),
-			    "There are none: they are made for lldb.\n");
+	assert_string_equal(fixture_monitor(f, "image since x"), usage);
+	assert_string_equal(fixture_monitor(f, "image since 1 2"), usage);
 	assert_string_equal(fixture_monitor(f, "image 0xfffff80000000000"), usage);
 	assert_string_equal(fixture_monitor(f, "image 1 2 3"), usage);
 	assert_string_equal(fixture_monitor(f, "image 1 0x8000000000000000"), usage);
 	assert_string_equal(fixture_monitor(f, "image ../etc/passwd 0"), usage);
 	assert_string_equal(fixture_monitor(f, "image 1 0"), "There is no such file.\n");
+	fixture_end(f);
+}
+
+static void the_list_of_files_is_told_when_it_has_changed(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+	char again[64] = "image ";
+	const char *since;
+
+	(void)state;
+	since = strstr(fixture_monitor(f, "image"), "since ");
+	assert_memory_equal(f->text, "There are none: they are made for lldb.\nsince ",
+			    46);
+	assert_non_null(since);
+	(void)snprintf(again + 6, sizeof(again) - 6, "%.*s", (int)strcspn(since, "\n"),
+		       since);
+	fixture_monitor(f, again);
+	assert_memory_equal(f->text, again + 6, strlen(again + 6));
+	assert_string_equal(f->text + strlen(again + 6), "\n");
+	f->gdb.images.version++;
+	assert_memory_equal(fixture_monitor(f, again), "There are none", 14);
 	fixture_end(f);
 }
 
@@ -260,6 +282,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_command_is_answered_in_words),
 		cmocka_unit_test(arguments_are_checked),
 		cmocka_unit_test(parts_of_files_are_asked_for_by_numbers),
+		cmocka_unit_test(the_list_of_files_is_told_when_it_has_changed),
 		cmocka_unit_test(blanks_around_do_not_matter),
 		cmocka_unit_test(stats_count_exchanges_by_kind_of_packet),
 		cmocka_unit_test(version_tells_both_sides),

@@ -1,7 +1,9 @@
 #include "test/util.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -133,6 +135,60 @@ static void a_unix_socket_is_its_owners_alone(void **state)
 	(void)rmdir(folder);
 }
 
+static struct sockaddr_storage numbers(const char *text)
+{
+	struct sockaddr_storage out = { 0 };
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+		memcpy(&out, &v4, sizeof(v4));
+	else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1)
+		memcpy(&out, &v6, sizeof(v6));
+	else
+		out.ss_family = AF_UNIX;
+	return out;
+}
+
+static void who_comes_over_a_network_is_elsewhere(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *peer, *own;
+		bool is_here;
+	} cases[] = {
+		{ "127.0.0.1", "127.0.0.1", true },
+		{ "127.0.0.1", "127.9.9.9", true },
+		{ "192.168.1.2", "192.168.1.2", true },
+		{ "192.168.1.3", "192.168.1.2", false },
+		{ "192.168.1.2", "127.0.0.1", false },
+		{ "128.0.0.1", "192.168.1.2", false },
+		{ "::1", "::1", true },
+		{ "fe80::1", "fe80::1", true },
+		{ "fe80::1", "fe80::2", false },
+		{ "::ffff:127.0.0.1", "::ffff:127.0.0.1", true },
+		{ "::ffff:10.0.0.1", "10.0.0.1", true },
+		{ "::ffff:10.0.0.1", "::ffff:10.0.0.2", false },
+		{ "unix", "unix", true },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct sockaddr_storage peer = numbers(cases[i].peer);
+		struct sockaddr_storage own = numbers(cases[i].own);
+		if (endpoint_is_here(&peer, &own) != cases[i].is_here)
+			fail_msg("%s at %s", cases[i].peer, cases[i].own);
+	}
+}
+
+static void what_is_no_connection_is_here(void **state)
+{
+	(void)state;
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_true(endpoint_peer_is_here(pair[0]));
+	assert_true(endpoint_peer_is_here(-1));
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +196,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_address_is_refused),
 		cmocka_unit_test(a_port_is_chosen_and_then_in_use),
 		cmocka_unit_test(a_unix_socket_is_its_owners_alone),
+		cmocka_unit_test(who_comes_over_a_network_is_elsewhere),
+		cmocka_unit_test(what_is_no_connection_is_here),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
