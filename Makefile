@@ -192,5 +192,5 @@ package:
 clean:
 	rm -rf build
 
-DEPS := $(shell find $(O) -name '*.d' 2>/dev/null)
+DEPS := $(shell find $(O) -type f -name '*.d' 2>/dev/null)
 -include $(DEPS)

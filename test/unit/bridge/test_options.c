@@ -116,6 +116,36 @@ static void every_option_reaches_its_field(void **state)
 	release(&c);
 }
 
+static void recordings_have_a_file_a_size_and_a_number(void **state)
+{
+	struct command_line c;
+	const struct options *o = &c.options;
+
+	(void)state;
+	assert_int_equal(parse(&c, OPTIONS_TARGET, "net:port=50000,key=7.6.5.4"),
+			 OPTIONS_GOOD);
+	assert_null(o->record);
+	assert_false(o->record_key);
+	assert_int_equal(o->record_size_mib, 64);
+	assert_int_equal(o->record_files, 4);
+	release(&c);
+	assert_int_equal(parse(&c, OPTIONS_TARGET,
+			       "--record a.pcapng --record-key --record-size=1023 "
+			       "--record-files 1000 net:port=50000,key=7.6.5.4"),
+			 OPTIONS_GOOD);
+	assert_string_equal(o->record, "a.pcapng");
+	assert_true(o->record_key);
+	assert_int_equal(o->record_size_mib, 1023);
+	assert_int_equal(o->record_files, 1000);
+	release(&c);
+	/* what is said without a key is better than nothing */
+	assert_int_equal(parse(&c, OPTIONS_DISSECT, "a.pcapng --format summary"),
+			 OPTIONS_GOOD);
+	assert_null(o->connection.key);
+	assert_int_equal(o->dissect_format, 2);
+	release(&c);
+}
+
 static void keys_are_overwritten_in_the_arguments(void **state)
 {
 	static const char *const lines[] = {
@@ -302,7 +332,12 @@ static void errors_say_what_to_do(void **state)
 	expect_bad(OPTIONS_DISSECT, "--key=7.6.5.4", "file");
 	expect_bad(OPTIONS_DISSECT, "a b --key=7.6.5.4", "more than one");
 	expect_bad(OPTIONS_DISSECT, "a --listen=1", "--listen");
-	expect_bad(OPTIONS_DISSECT, "a", "key");
+	expect_bad(OPTIONS_TARGET, "--record=", "--record");
+	expect_bad(OPTIONS_TARGET, "--record-key net:port=50000,key=7.6.5.4",
+		   "--record FILE");
+	expect_bad(OPTIONS_TARGET, "--record-size=0", "MiB from 1 to 1023");
+	expect_bad(OPTIONS_TARGET, "--record-size=1024", "--record-size");
+	expect_bad(OPTIONS_TARGET, "--record-files=0", "--record-files");
 }
 
 static void help_and_version_need_nothing_else(void **state)
@@ -369,6 +404,7 @@ int main(void)
 		cmocka_unit_test(a_windbg_string_is_taken_as_it_is),
 		cmocka_unit_test(defaults_are_those_of_the_man_page),
 		cmocka_unit_test(every_option_reaches_its_field),
+		cmocka_unit_test(recordings_have_a_file_a_size_and_a_number),
 		cmocka_unit_test(keys_are_overwritten_in_the_arguments),
 		cmocka_unit_test(images_have_a_place_and_a_time),
 		cmocka_unit_test(setting_up_has_options_of_its_own),
