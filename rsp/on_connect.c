@@ -167,6 +167,12 @@ void on_restart(struct rsp *r, const uint8_t *arguments, size_t length)
 	rsp_reply_error(r);
 }
 
+/* `D1`, which only lldb says, once it was told that it may: all stays as it stands. */
+static bool take_stay(struct rsp *r, struct rsp_text *t)
+{
+	return rsp_is_lldb(r) && r->target->stays_stopped && rsp_text_accept(t, '1');
+}
+
 /* The owner lets go before the client hears OK, so that OK means that it is done. */
 static void leave_process(struct rsp *r)
 {
@@ -178,15 +184,19 @@ static void leave_process(struct rsp *r)
 void on_detach(struct rsp *r, const uint8_t *arguments, size_t length)
 {
 	struct rsp_text t = rsp_text_init(arguments, length);
-	if (length > 0) {
+	bool stays = take_stay(r, &t);
+	if (t.left > 0) {
 		rsp_text_expect(&t, ';');
 		if (rsp_text_hex(&t) != 1)
 			t.bad = true;
 	}
-	if (rsp_text_done(&t))
-		leave_process(r);
-	else
+	if (!rsp_text_done(&t)) {
 		rsp_reply_error(r);
+		return;
+	}
+	if (stays)
+		r->target->stays_stopped(r->context);
+	leave_process(r);
 }
 
 /* Any number: without multiprocess gdb invents one. */

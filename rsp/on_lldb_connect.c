@@ -31,6 +31,17 @@ void on_error_strings(struct rsp *r, const uint8_t *arguments, size_t length)
 	accept(r, &r->lldb.error_strings);
 }
 
+/* Before `process detach --keep-stopped true`, which is then `D1`. RSP.md §16. */
+void on_stay_stopped(struct rsp *r, const uint8_t *arguments, size_t length)
+{
+	(void)arguments;
+	(void)length;
+	if (r->target->stays_stopped)
+		rsp_reply_ok(r);
+	else
+		rsp_reply_empty(r);
+}
+
 static void add_host(struct rsp *r, const struct rsp_host *host)
 {
 	reply_string(r, "triple:");

@@ -52,6 +52,7 @@ static const struct rsp_packet packets[] = {
 	/* lldb's; RSP.md §10 to §15 */
 	{ "QThreadSuffixSupported", RSP_EXACT, RSP_ALWAYS, on_thread_suffix },
 	{ "QListThreadsInStopReply", RSP_EXACT, RSP_ALWAYS, on_threads_in_stop },
+	{ "qSupportsDetachAndStayStopped:", RSP_PREFIX, RSP_ALWAYS, on_stay_stopped },
 	{ "QEnableErrorStrings", RSP_EXACT, RSP_ALWAYS, on_error_strings },
 	{ "qHostInfo", RSP_EXACT, RSP_ALWAYS, on_host },
 	{ "qProcessInfo", RSP_EXACT, RSP_ALWAYS, on_process },

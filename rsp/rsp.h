@@ -166,6 +166,11 @@ struct rsp_target {
 	 * `attached`; in extended mode `attach` may follow, and then another `detached`.
 	 */
 	void (*detached)(void *context, bool gone);
+	/*
+	 * Comes before `detached` when lldb's user wants the target to stay as it stands
+	 * (RSP.md §16). NULL: lldb is told that it cannot be had.
+	 */
+	void (*stays_stopped)(void *context);
 
 	/*
 	 * `?`: fill in the stop, waiting for it as long as is right. RSP_ERROR: there is

@@ -113,6 +113,14 @@ static void on_detached(void *context, bool gone)
 	gdb_charge(g);
 }
 
+static void on_stays_stopped(void *context)
+{
+	struct gdb *g = context;
+
+	if (g->owner->stays_stopped)
+		g->owner->stays_stopped(g->owner_context);
+}
+
 static void on_interrupt(void *context)
 {
 	struct gdb *g = context;
@@ -125,6 +133,7 @@ const struct rsp_target gdb_table = {
 	.busy = on_busy,
 	.attached = on_attached,
 	.detached = on_detached,
+	.stays_stopped = on_stays_stopped,
 	.stop_reason = gdb_stop_reason,
 	.attach = gdb_attach,
 	.description = gdb_description,

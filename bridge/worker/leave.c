@@ -79,7 +79,10 @@ bool leave_target(struct session *s, bool run)
 
 bool leave_as_asked(struct session *s)
 {
-	bool run = s->options->disconnect == DISCONNECT_RUN || s->reclaim;
+	bool run = (s->options->disconnect == DISCONNECT_RUN && !s->stays) || s->reclaim;
+	bool left = leave_target(s, run && !s->clean_holds);
 
-	return leave_target(s, run && !s->clean_holds);
+	if (left)
+		s->stays = false; /* a wish of that client's alone */
+	return left;
 }

@@ -315,6 +315,7 @@ bool session_end(struct session *s)
 	/* A client's session ends as by a lost connection, and leaves the target. */
 	rsp_listen_close(s->listener);
 	s->listener = NULL;
+	s->stays = false; /* nobody could let it run any more */
 	if (target_has_prompt(s->target))
 		target_answer_prompt(s->target, "", 0);
 	if (s->noted_open || s->reclaim || target_state(s->target) == TARGET_STOPPED)

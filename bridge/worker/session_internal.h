@@ -30,13 +30,14 @@ struct session {
 	bool passing;		    /* a break-in is on its way that it shall not see */
 	bool clean_due;		    /* what was left in the target has to go */
 	bool clean_holds;	    /* and then it stays stopped */
+	bool stays;		    /* a client left, and it shall not run by that */
 	bool reclaim;		    /* an earlier run may have left something in it */
 	bool seen;		    /* a target was there before */
 	bool break_due;		    /* --break: this boot's stop is still to come */
 	bool noted_open;	    /* on disk, for this boot */
 	unsigned status_state;	    /* enum status_state, since when (1970) */
 	uint64_t status_since;
-	unsigned busy;		    /* exchanges of ours under way, not of a packet */
+	unsigned busy; /* exchanges of ours under way, not of a packet */
 	bool hurry, over;
 	uint64_t started_ms;
 	ev_timer progress, retry, look;
@@ -80,7 +81,7 @@ bool leave_was_clean(const struct session *s);
  * tried again later; one that has gone is remembered on disk. False: it did not answer.
  */
 bool leave_target(struct session *s, bool run);
-/* The same, running or stopped as --on-disconnect says. */
+/* The same, running or stopped as the client and --on-disconnect say. */
 bool leave_as_asked(struct session *s);
 
 #endif

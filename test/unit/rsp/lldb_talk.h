@@ -6,6 +6,7 @@
 
 static bool lldb_libraries_due;
 static bool lldb_others_known;
+static unsigned lldb_stays;
 static const char *lldb_words_text = "Break-in; at {10}";
 
 static inline void lldb_host(void *context, struct rsp_host *out)
@@ -68,6 +69,12 @@ static inline const char *lldb_error(void *context)
 	return "not there";
 }
 
+static inline void lldb_stays_stopped(void *context)
+{
+	(void)context;
+	lldb_stays++;
+}
+
 static inline struct talk *lldb_talk(void)
 {
 	static struct rsp_target target;
@@ -80,7 +87,9 @@ static inline struct talk *lldb_talk(void)
 	target.region = lldb_region;
 	target.file_address = lldb_file;
 	target.error_text = lldb_error;
+	target.stays_stopped = lldb_stays_stopped;
 	lldb_libraries_due = lldb_others_known = false;
+	lldb_stays = 0;
 	lldb_words_text = "Break-in; at {10}";
 	struct talk *t = talk_new_with(&target);
 	ask(t, "QStartNoAckMode", "OK");

@@ -77,6 +77,29 @@ static void a_kill_is_answered_and_leaves(void **state)
 	talk_free(t);
 }
 
+static void a_detach_may_leave_the_target_as_it_stands(void **state)
+{
+	(void)state;
+	static const char *const packets[] = { "D1", "D1;1", "D" };
+	for (unsigned i = 0; i < 3; i++) {
+		struct talk *t = lldb_connected();
+		ask(t, "qSupportsDetachAndStayStopped:", "OK");
+		ask(t, "D1;2", "E01");
+		ask(t, "D2", "E01");
+		assert_int_equal(lldb_stays, 0);
+		ask(t, packets[i], "OK");
+		assert_int_equal(lldb_stays, packets[i][1] == '1');
+		assert_int_equal(t->fake->detached, 1);
+		talk_free(t);
+	}
+	struct talk *t = talk_new();
+	talk_connect(t);
+	ask(t, "qSupportsDetachAndStayStopped:", "");
+	ask(t, "D1", "E01"); /* not offered, and no lldb */
+	assert_int_equal(t->fake->detached, 0);
+	talk_free(t);
+}
+
 static void expire_inside(struct fake *f)
 {
 	rsp_expire(f->rsp, rsp_deadline(f->rsp));
@@ -106,6 +129,7 @@ int main(void)
 		cmocka_unit_test(a_file_has_its_load_address),
 		cmocka_unit_test(errors_have_words_once_it_asked_for_them),
 		cmocka_unit_test(a_kill_is_answered_and_leaves),
+		cmocka_unit_test(a_detach_may_leave_the_target_as_it_stands),
 		cmocka_unit_test(
 			a_slow_command_is_kept_alive_by_output_and_nothing_else_is),
 	};
