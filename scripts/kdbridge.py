@@ -8,7 +8,8 @@
 
 In lldb, `kd-connect [HOST:]PORT` takes the place of `gdb-remote`: completion is there from
 the start, and modules of a bridge that runs on another host are fetched and placed. They are
-kept in ~/.cache/kdbridge-lldb; `kd-fetch` gets those that came since. Debian's lldb 14 does not find its own Python module, so start it there as
+kept in ~/.cache/kdbridge-lldb. Those that come later are fetched at the next stop by a step or
+a breakpoint (lldb runs no hook at an interrupt); `kd-fetch` does it at once. Debian's lldb 14 does not find its own Python module, so start it there as
 `PYTHONPATH=/usr/lib/llvm-14/lib/python3.11/dist-packages lldb`.
 """
 
@@ -98,6 +99,15 @@ KEPT_MAX = 2000  # modules in the folder, the latest used
 TAG_END = 64
 
 
+SINCE_LINE = re.compile(r"^since ([0-9]{1,20})$", re.ASCII | re.M)
+
+
+def parse_since(text):
+    """By what to ask the next time, so that only news is told."""
+    found = SINCE_LINE.findall(text)
+    return found[-1] if found else None
+
+
 def parse_images(text):
     """`monitor image` as rows; what has no harmless name or size is left out."""
     rows = (IMAGE_LINE.match(line) for line in text.splitlines()[:IMAGES_MAX])
@@ -138,7 +148,9 @@ def fetch_parts(ask, image, file):
     """Writes what comes in lines "OFFSET BASE64"; what does not come is zeros."""
     at = 0
     while True:
-        *parts, last = ask(f"image {image.base:#x} {at:#x}").split("\n")
+        lines = ask(f"image {image.base:#x} {at:#x}").split("\n")
+        # What the bridge had to say comes before its answer.
+        *parts, last = [line for line in lines if not line.startswith("[kdbridge:")]
         for part in parts:
             offset, _, text = part.partition(" ")
             data = base64.b64decode(text, validate=True)
@@ -291,28 +303,64 @@ def map_folders(debugger, images):
             lldb_run(debugger, f"settings append target.object-map {pair}")
 
 
-def fetch_for_lldb(debugger):
-    """Fetches and places what lldb cannot open; a text about it, or nothing to say."""
-    text = lldb_ask(debugger, "image").rstrip("\n")
+def fetch_for_lldb(debugger, text, say):
+    """Fetches and places what lldb cannot open of what `monitor image` tells; how many."""
     away = [i for i in parse_images(text) if not is_same(i.path, i)]
-    rest = [line for line in text.splitlines() if "still to be read" in line]
     if not away:
-        return ""
+        return 0
     target = debugger.GetSelectedTarget()
-    fetch_missing(lambda c: lldb_ask(debugger, c).rstrip("\n"), away,
-                  lambda line: print(line, flush=True))
+    fetch_missing(lambda c: lldb_ask(debugger, c).rstrip("\n"), away, say)
     remove_stale(target, away)
     for image in away:
         place_image(target, image)
     map_folders(debugger, away)
-    return "\n".join([f"[kdbridge: {len(away)} modules of the bridge's host are placed]",
-                      *(f'[kdbridge: {line}; then "kd-fetch"]' for line in rest)])
+    return len(away)
+
+
+def fetch_and_tell(debugger):
+    """The same for a user who waits; `monitor image`, and a text about what was done."""
+    text = lldb_ask(debugger, "image")
+    placed = fetch_for_lldb(debugger, text, lambda line: print(line, flush=True))
+    if not placed:
+        return text, ""
+    rest = [line for line in text.splitlines() if "still to be read" in line]
+    return text, "\n".join([f"[kdbridge: {placed} modules of the bridge's host are placed]",
+                            *(f'[kdbridge: {line}; they come at a later stop]' for line in rest)])
+
+
+class FetchHook:
+    """At each stop but by an interrupt: one question to the bridge, and what has come since."""
+
+    def __init__(self, target, arguments, internal_dict):
+        self.since = None
+
+    def handle_stop(self, context, stream):
+        debugger = context.GetTarget().GetDebugger()
+        try:
+            text = lldb_ask(debugger, f"image since {self.since}" if self.since else "image")
+            self.since = parse_since(text)
+            for line in text.splitlines():
+                if line.startswith("[kdbridge:"):
+                    stream.Print(line + "\n")
+            fetch_for_lldb(debugger, text, lambda line: stream.Print(line + "\n"))
+        except NotConnected:
+            pass  # another process of this target's, or one that is over
+        except (FetchFailed, OSError) as error:
+            stream.Print(f"[kdbridge: {error}]\n")
+        return True
+
+
+def fetch_at_stops(debugger):
+    """Once for each target."""
+    hook = f"{__name__}.FetchHook"
+    if hook not in lldb_run(debugger, "target stop-hook list")[0]:
+        lldb_run(debugger, f"target stop-hook add -P {hook}")
 
 
 def kd_fetch(debugger, command, result, internal_dict):
     """Fetches the modules of a bridge on another host that came since the last time."""
     try:
-        result.PutCString(fetch_for_lldb(debugger) or "[kdbridge: nothing is missing]")
+        result.PutCString(fetch_and_tell(debugger)[1] or "[kdbridge: nothing is missing]")
     except (NotConnected, FetchFailed, OSError) as error:
         result.SetError(str(error))
 
@@ -329,7 +377,10 @@ def kd_connect(debugger, command, result, internal_dict):
     result.PutCString(output.rstrip("\n"))
     try:
         grow_lldb_tree(debugger)
-        result.PutCString(fetch_for_lldb(debugger))
+        text, told = fetch_and_tell(debugger)
+        result.PutCString(told)
+        if told or not parse_images(text):  # another host's, or there is no target yet
+            fetch_at_stops(debugger)
     except (NotConnected, FetchFailed, OSError) as error:
         result.SetError(str(error))
 

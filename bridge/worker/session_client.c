@@ -240,7 +240,7 @@ static void on_files_withheld(void *context)
 {
 	struct session *s = context;
 
-	log_event(s->log, LOG_WARN, "client-elsewhere",
+	log_event(s->log, LOG_INFO, "client-elsewhere",
 		  "{peer} is an lldb on another host, where the files of modules are "
 		  "not: \"kd-connect HOST:PORT\" of kdbridge.py fetches them",
 		  LOG_TEXT("peer", rsp_listen_peer(s->listener)));

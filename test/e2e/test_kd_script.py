@@ -3,6 +3,7 @@ another host than the bridge's."""
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 from backtraces import chain
@@ -23,15 +24,16 @@ def __lldb_init_module(debugger, internal_dict):
 
 
 class ScriptedLldb(Lldb):
-    """An lldb with the script; `hidden` is a folder that it finds empty."""
+    """An lldb with the script; `hidden` is a folder that it finds empty, `away` gives it a
+    network of its own, whose other end it knows as `other_end`."""
 
-    def __init__(self, lab, program, hidden=None):
+    def __init__(self, lab, program, hidden=None, away=False):
         # pylint: disable=super-init-not-called
         program = pathlib.Path(program).resolve()
         python = next((program.parents[1] / "lib/python3.11").glob("*-packages"), "")
         arguments = [str(program), "--no-lldbinit", "--no-use-colors"]
         if hidden:
-            arguments = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+            arguments = ["unshare", "--map-root-user", "--mount", *["--net"] * away, "sh", "-c",
                          'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *arguments]
         self.process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -43,15 +45,21 @@ class ScriptedLldb(Lldb):
         lab.gdbs.append(self)
         self.buffer = self.transcript = ""
         self.count = 0
+        self.other_end = None
         self.run("settings set stop-line-count-before 0")
         self.run("settings set auto-confirm true")
         text = self.run(f"command script import {SCRIPT}")
         if "No module named 'lldb" in text or "not built with" in text or "no script" in text:
             raise Skip(f"this lldb has no Python: {text}")
         expect("error" not in text and "Traceback" not in text, f"the script is taken: {text}")
+        if away:
+            self.other_end = connect_network(self.process.pid)
+
+    def address(self, bridge):
+        return bridge.endpoint.replace("0.0.0.0", self.other_end or "127.0.0.1")
 
     def kd_connect(self, bridge):
-        self.send(f"kd-connect {bridge.endpoint}")
+        self.send(f"kd-connect {self.address(bridge)}")
         start = self.stopped()
         return start + self.run("process status")
 
@@ -64,6 +72,24 @@ class ScriptedLldb(Lldb):
         answer = re.search(r"^words: ?(.*)$", self.run(f"complete {text}"), re.M)
         expect(answer, "an answer about completion")
         return answer.group(1).split()
+
+
+def connect_network(pid):
+    """A cable to the network of that process, which goes with it; the address of our end."""
+    here, there = f"kdb{pid}", f"kdb{pid}x"
+    ours = f"198.18.{pid // 64 % 256}.{pid % 64 * 4 + 1}"
+    theirs = f"198.18.{pid // 64 % 256}.{pid % 64 * 4 + 2}"
+    inside = ["nsenter", "--net", "--target", str(pid), "ip"]
+    for command in (
+            ["ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", str(pid)],
+            ["ip", "address", "add", f"{ours}/30", "dev", here],
+            ["ip", "link", "set", here, "up"],
+            [*inside, "address", "add", f"{theirs}/30", "dev", there],
+            [*inside, "link", "set", there, "up"]):
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise Skip(f"no network between hosts here: {' '.join(command)}: {done.stderr}")
+    return ours
 
 
 # ---- gdb ----
@@ -143,21 +169,23 @@ def check_a_tree_of_commands_is_there_and_is_completed(lab, path):
 globals().update(with_each_lldb(check_a_tree_of_commands_is_there_and_is_completed))
 
 
-def separate_hosts(lab, path):
-    """A folder that only the bridge sees, in place of another host."""
-    if "llvm-14/" in path:
-        raise Skip("lldb 14 crashes where it cannot open a module (RSP.md §13)")
-    if subprocess.run(["unshare", "--map-root-user", "--mount", "true"],
+def separate_hosts(lab, path, tunnel=False):
+    """A folder that only the bridge sees and a network between, in place of another host; a
+    tunnel's end is on this one."""
+    if not tunnel and (os.geteuid() != 0 or not shutil.which("ip")):
+        raise Skip("a network between hosts takes root and ip")
+    if subprocess.run(["unshare", "--map-root-user", "--mount", "--net", "true"],
                       stderr=subprocess.DEVNULL, check=False).returncode:
-        raise Skip("no mount namespaces for users here")
+        raise Skip("no namespaces for users here")
     bridge_host = lab.folder / "bridge-host"
     bridge_host.mkdir()
     port = free_udp_port()
-    bridge = Bridge(lab, port, env={"XDG_CACHE_HOME": str(bridge_host)}).ready()
+    bridge = Bridge(lab, port, listen="127.0.0.1:0" if tunnel else "0.0.0.0:0",
+                    env={"XDG_CACHE_HOME": str(bridge_host)}).ready()
     sim = Sim(lab, port, "--cpus", 2, "--modules", 3)
     sim.connect()
     bridge.wait_log("target connected")
-    return sim, bridge, lambda: ScriptedLldb(lab, path, hidden=bridge_host)
+    return sim, bridge, lambda: ScriptedLldb(lab, path, hidden=bridge_host, away=not tunnel)
 
 
 def modules_of(lldb):
@@ -206,6 +234,77 @@ def check_on_another_host_modules_are_fetched_once(lab, path):
 
 
 globals().update(with_each_lldb(check_on_another_host_modules_are_fetched_once))
+
+
+def check_through_a_tunnel_modules_are_fetched_too(lab, path):
+    if "llvm-14/" in path:
+        raise Skip("lldb 14 crashes where it cannot open a module (RSP.md §13)")
+    sim, bridge, start = separate_hosts(lab, path, tunnel=True)
+    lldb = start()
+    text = lldb.kd_connect(bridge)
+    text = lldb.transcript + text
+    expect("modules of the bridge's host are placed" in text, f"all of them: {text}")
+    expect_all_is_there(lab, sim, lldb)
+    lldb.run("process detach")
+    sim.assert_clean()
+
+
+globals().update(with_each_lldb(check_through_a_tunnel_modules_are_fetched_too))
+
+
+def check_without_the_script_another_host_is_told_what_to_do(lab, path):
+    sim, bridge, start = separate_hosts(lab, path)
+    lldb = start()
+    lldb.send(f"gdb-remote {lldb.address(bridge)}")
+    lldb.stopped()
+    expect(modules_of(lldb) == {}, "no module that it cannot open")
+    text = lldb.run("process plugin packet monitor version")
+    expect("kd-connect HOST:PORT" in text, f"in words: {text}")
+    bridge.wait_log("lldb on another host")
+    expect("fetching ntoskrnl.exe" in lldb.run("kd-fetch"), "and that works")
+    expect_all_is_there(lab, sim, lldb)
+    lldb.run("process detach")
+    sim.assert_clean()
+
+
+globals().update(with_each_lldb(check_without_the_script_another_host_is_told_what_to_do))
+
+
+def interrupt_after(sim, lldb, *actions):
+    lldb.send("continue")
+    sim.wait_state("running")
+    for action in (*actions, "print all done\\n"):
+        sim.act(action)
+    lldb.read_until("all done")
+    lldb.interrupt()
+    lldb.stopped()
+
+
+def check_what_loads_later_is_fetched_at_the_next_stop(lab, path):
+    sim, bridge, start = separate_hosts(lab, path)
+    sim.act("unload probe")
+    lldb = start()
+    lldb.kd_connect(bridge)
+    expect("probe.sys" not in modules_of(lldb), "it is not there")
+    expect("pending" in lldb.run("breakpoint set -s probe.sys -n DriverEntry"), "nor are its names")
+    interrupt_after(sim, lldb, "load probe")  # no hook runs at a stop by an interrupt
+    lldb.run("breakpoint set -n KeUpdateRunTime")
+    lldb.go()
+    lldb.run("version")
+    expect("fetching probe.sys, 1 of 1" in lldb.transcript, f"that one alone: {lldb.transcript}")
+    expect_all_is_there(lab, sim, lldb)
+    expect("pending" not in lldb.run("breakpoint list"), "the breakpoint has its place")
+    lldb.run("breakpoint disable")
+    interrupt_after(sim, lldb, "unload probe")
+    lldb.run("breakpoint enable 2")
+    lldb.go()
+    expect("probe.sys" not in modules_of(lldb), "and it goes again")
+    lldb.run("breakpoint delete --force")
+    lldb.run("process detach")
+    sim.assert_clean()
+
+
+globals().update(with_each_lldb(check_what_loads_later_is_fetched_at_the_next_stop))
 
 
 def check_a_damaged_copy_is_fetched_anew(lab, path):
