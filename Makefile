@@ -175,11 +175,11 @@ install: all
 	install -D -m 755 $(O)/kdbridge $(DESTDIR)$(PREFIX)/bin/kdbridge
 	for page in share/man/*.[15]; do \
 		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}" || exit 1; done
-	install -D -m 644 share/man/kdbridge.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/kdbridge.conf.5
 	install -D -m 644 scripts/kdbridge.py $(DESTDIR)$(PREFIX)/share/kdbridge/kdbridge.py
 	install -D -m 644 share/completions/kdbridge.bash $(DESTDIR)$(BASH_COMPLETIONS)/kdbridge
 	install -D -m 644 share/completions/_kdbridge $(DESTDIR)$(ZSH_COMPLETIONS)/_kdbridge
-	for unit in share/systemd/*.service; do [ ! -e "$$unit" ] || { \
+	install -D -m 644 share/systemd/kdbridge.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kdbridge.conf
+	for unit in share/systemd/*.service share/systemd/*.socket; do [ ! -e "$$unit" ] || { \
 		mkdir -p $(DESTDIR)$(SYSTEMD_UNITS) && \
 		sed 's,/usr\(/local\)\{0,1\}/bin/kdbridge,$(PREFIX)/bin/kdbridge,' "$$unit" \
 			>"$(DESTDIR)$(SYSTEMD_UNITS)/$${unit##*/}"; } || exit 1; done

@@ -1,6 +1,7 @@
 #include "bridge/worker/status_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,8 @@ int status_server_adopt(struct status_server **out, struct ev_loop *loop, int fd
 	if (!s)
 		return -ENOMEM;
 	s->fd = fd;
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	if (getsockname(fd, (struct sockaddr *)&s->address, &length) != 0 ||
 	    s->address.sun_family != AF_UNIX) {
 		status_server_close(s);

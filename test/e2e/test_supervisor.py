@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 from harness import BUILD, KEY, Bridge, Gdb, Process, Sim, expect, free_udp_port, wait_for
@@ -199,6 +200,33 @@ def test_log_lines_name_their_target(lab):
         row = json.loads(line)
         expect({"time", "level", "event", "message"} <= set(row), line)
         expect((row["event"] == "listening") == (row.get("target") == "one"), line)
+
+
+def test_a_socket_of_systemd_is_taken(lab):
+    path = lab.folder / "given.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    (lab.folder / "lab.conf").write_text(
+        f"[one]\nport={free_udp_port()}\nlisten=127.0.0.1:0\nkey=1.2.3.4\n")
+    log = lab.folder / "given.log"
+    with open(log, "wb") as out:
+        bridge = subprocess.Popen(
+            ["sh", "-c", f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; "
+             f"exec {BUILD}/kdbridge -c {lab.folder}/lab.conf"],
+            stderr=out, pass_fds=[listener.fileno()])
+    listener.close()
+    try:
+        wait_for("its start", lambda: b"gdb endpoint" in log.read_bytes())
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(20)
+            asking.connect(str(path))
+            text = asking.makefile().read()
+        expect(text.startswith("target one\n"), text)
+    finally:
+        bridge.terminate()
+        expect(bridge.wait(20) == 0, log.read_text())
+    expect(path.exists(), "its file is systemd's")
 
 
 def test_a_file_is_checked(lab):
