@@ -397,7 +397,7 @@ void rsp_xml_attribute(struct rsp_xml *x, const char *name, const char *value);
 /* ---- counts for statistics: packets by kind, in the order first seen ---- */
 
 struct rsp_count {
-	char kind[24]; /* the row's name; "" ends */
+	char kind[32]; /* the row's name; "" ends */
 	uint64_t packets;
 	uint64_t cost; /* what rsp_cost added while it was served */
 };

@@ -37,6 +37,7 @@ static void no_name_is_there_twice_and_every_row_has_a_handler(void **state)
 		for (const struct rsp_packet *b = a + 1; b->name; b++)
 			assert_string_not_equal(a->name, b->name);
 	}
+	/* with room for as many of the owner's, "unknown", "other" and objects of qXfer */
 	assert_true(count < RSP_KINDS_MAX / 2);
 }
 
