@@ -187,7 +187,7 @@ bool connection_parse(struct connection *c, char *text, char *error, size_t size
 	}
 	/* All fields even after an error: each key must be overwritten. */
 	for (; field; field = next) {
-		char ignored[1];
+		char ignored[1] = "";
 
 		next = strchr(field, ',');
 		if (next)

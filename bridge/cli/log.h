@@ -21,6 +21,7 @@ enum {
 	LOG_VALUE_MAX = 600,  /* bytes of one field's text as written; the rest is cut */
 	LOG_REPEATS_MAX = 32, /* different warnings whose repetitions are counted */
 	LOG_EVENT_NAME_MAX = 40,
+	LOG_FIELDS_MAX = 8, /* of one event */
 };
 
 struct log_field {
@@ -72,7 +73,7 @@ void log_write(struct log *log, enum log_level level, const char *event,
 
 #define log_event(log, level, event, sentence, ...)                                      \
 	log_write((log), (level), (event), (sentence),                                   \
-		  (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ) LOG_END })
+		  (const struct log_field[LOG_FIELDS_MAX + 1]){ __VA_ARGS__ })
 
 /* The line that log_write makes, without its end; for tests. Returns its length. */
 size_t log_format_line(char out[static LOG_LINE_MAX], const struct log *log,

@@ -102,9 +102,10 @@ bool epilogues_from_codes(const struct unwind_info *info, struct epilogue_steps 
 	struct unwind_epilogue sorted[UNWIND_EPILOGUES_MAX];
 	struct undo undo;
 	uint32_t last = 0;
+	if (info->epilogue_count == 0)
+		return true;
 	make_undo(info, &undo);
-	if (info->epilogue_count > 0)
-		memcpy(sorted, info->epilogues, info->epilogue_count * sizeof(*sorted));
+	memcpy(sorted, info->epilogues, info->epilogue_count * sizeof(*sorted));
 	qsort(sorted, info->epilogue_count, sizeof(*sorted), by_begin);
 	for (size_t i = 0; i < info->epilogue_count; i++) {
 		if (sorted[i].begin < last)

@@ -40,7 +40,7 @@ static void safe_name(const char *name, char out[static NAME_LENGTH + 1])
 	static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				   "0123456789._-";
 	size_t n = 0;
-	for (; name[n] && n < NAME_LENGTH; n++)
+	for (; n < NAME_LENGTH && name[n]; n++)
 		out[n] = strchr(fine, name[n]) ? name[n] : '_';
 	out[n] = 0;
 	if (n == 0)

@@ -119,7 +119,7 @@ static void print_this_side(const struct bcdedit_plan *plan, FILE *out)
 	if (!plan->wanted->hypervisor)
 		return;
 	snprintf(line, sizeof(line), "  kdbridge --listen 1235 net:port=%u,key=%s",
-		 plan->port + 1, plan->hypervisor_key);
+		 plan->port + 1u, plan->hypervisor_key);
 	remark(plan, out, line);
 }
 
