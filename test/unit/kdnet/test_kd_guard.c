@@ -116,6 +116,18 @@ static void addresses_must_be_canonical_and_must_not_wrap(void **state)
 		    .data = zeros,
 		    .length = 1 },
 		  KD_REFUSED_ADDRESS },
+		{ "fill of physical memory", /* flag 2: what is no virtual address is one */
+		  { .api = KD_FILL_MEMORY,
+		    .u.fill = { 0x800000000000, 16, 2, 1 },
+		    .data = zeros,
+		    .length = 1 },
+		  KD_ALLOWED },
+		{ "fill of physical memory that no processor has",
+		  { .api = KD_FILL_MEMORY,
+		    .u.fill = { 0xfffff80000000000, 16, 2, 1 },
+		    .data = zeros,
+		    .length = 1 },
+		  KD_REFUSED_ADDRESS },
 		{ "custom breakpoint",
 		  { .api = KD_WRITE_CUSTOM_BREAKPOINT,
 		    .u.custom_breakpoint = { .address = 0x800000000000, .size = 1 } },
@@ -338,6 +350,8 @@ static void handles_are_1_to_32(void **state)
 	many.data = bad;
 	assert_int_equal(refusal_of(&many, &amd64), KD_REFUSED_HANDLE);
 	many.u.breakpoints.count = 1;
+	assert_int_equal(refusal_of(&many, &amd64), KD_REFUSED_SIZE);
+	many.u.breakpoints.count = KD_BREAKPOINTS + 1;
 	assert_int_equal(refusal_of(&many, &amd64), KD_REFUSED_SIZE);
 }
 

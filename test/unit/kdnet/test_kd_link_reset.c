@@ -280,6 +280,22 @@ static void a_reset_that_its_data_overtook_forgets_nothing(void **state)
 	free(f);
 }
 
+/* Its sender repeats it: what could not be told must not be answered. */
+static void a_reset_that_nobody_could_be_told_of_is_left_for_the_next(void **state)
+{
+	(void)state;
+	struct fixture *f = start();
+	uint8_t reset[KD_HEADER_SIZE];
+	kd_control_encode(reset, KD_PACKET_RESET, 0);
+	assert_int_equal(data_at(f, 2, 5, ROOM), KD_LINK_PACKET);
+	expect_control(f, KD_PACKET_ACKNOWLEDGE, 2);
+	assert_int_equal(take(f, reset, sizeof(reset), 6, 0), KD_LINK_NOTHING);
+	expect_silence(f);
+	assert_int_equal(take(f, reset, sizeof(reset), 7, 1), KD_LINK_RESET);
+	expect_control(f, KD_PACKET_RESET, KD_HOST_FIRST_ID);
+	free(f);
+}
+
 static void a_break_in_is_one_byte_sent_once(void **state)
 {
 	(void)state;
@@ -337,6 +353,8 @@ int main(void)
 		cmocka_unit_test(a_reset_of_the_target_repeats_ours_under_the_same_id),
 		cmocka_unit_test(two_sides_do_not_reset_each_other_for_ever),
 		cmocka_unit_test(a_reset_that_its_data_overtook_forgets_nothing),
+		cmocka_unit_test(
+			a_reset_that_nobody_could_be_told_of_is_left_for_the_next),
 		cmocka_unit_test(a_break_in_is_one_byte_sent_once),
 		cmocka_unit_test(a_new_session_has_nothing_in_flight),
 	};

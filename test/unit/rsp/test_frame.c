@@ -119,6 +119,40 @@ static void more_packets_than_the_queue_holds_are_an_overflow(void **state)
 	free(f);
 }
 
+static void feed_many(struct frame *f, size_t length, uint8_t byte)
+{
+	for (size_t i = 0; i < length; i++)
+		assert_int_equal(frame_take(f, byte), FRAME_NOTHING);
+}
+
+static void a_packet_that_reaches_the_queues_end_goes_on_where_room_was_made(void **state)
+{
+	(void)state;
+	struct frame *f = frame_new();
+	const uint8_t *bytes;
+	size_t length;
+	f->no_ack = true;
+	for (unsigned n = 0; n < 3; n++) {
+		assert_int_equal(frame_take(f, '$'), FRAME_NOTHING);
+		feed_many(f, RSP_PACKET_MAX, (uint8_t)('a' + n));
+		assert_int_equal(feed(f, "#00"), FRAME_PACKET);
+	}
+	assert_int_equal(frame_take(f, '$'), FRAME_NOTHING);
+	feed_many(f, RSP_PACKET_MAX / 2, 'd');
+	frame_pop(f); /* a: its room is in front of all others */
+	feed_many(f, RSP_PACKET_MAX / 2, 'd');
+	assert_int_equal(feed(f, "#00"), FRAME_PACKET);
+	for (uint8_t byte = 'b'; byte <= 'd'; byte++) {
+		assert_true(frame_peek(f, &bytes, &length));
+		assert_int_equal(length, RSP_PACKET_MAX);
+		for (size_t i = 0; i < length; i++)
+			assert_int_equal(bytes[i], byte);
+		frame_pop(f);
+	}
+	assert_false(frame_peek(f, &bytes, &length));
+	free(f);
+}
+
 /* Packets go in and out at random, against a plain list of them. */
 static void the_queue_gives_what_it_was_given(void **state)
 {
@@ -261,6 +295,8 @@ int main(void)
 		cmocka_unit_test(a_packet_that_was_cut_off_is_dropped_at_the_next_dollar),
 		cmocka_unit_test(the_largest_packet_is_taken_and_one_byte_more_is_not),
 		cmocka_unit_test(more_packets_than_the_queue_holds_are_an_overflow),
+		cmocka_unit_test(
+			a_packet_that_reaches_the_queues_end_goes_on_where_room_was_made),
 		cmocka_unit_test(the_queue_gives_what_it_was_given),
 		cmocka_unit_test(a_reply_is_framed),
 		cmocka_unit_test(runs_are_shortened_from_four_on),

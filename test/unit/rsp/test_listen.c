@@ -1,176 +1,5 @@
 /* Real sockets on loopback, and the loop: who is a client, who is not, how it ends. */
-#include "test/util.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <ev.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "rsp/listen.h"
-#include "test/unit/rsp/client.h"
-#include "test/unit/rsp/fake_target.h"
-
-struct server {
-	struct fake *fake; /* the first, so that the context is both */
-	struct ev_loop *loop;
-	struct rsp_listener *listener;
-	struct rsp_endpoint endpoint;
-	unsigned events[RSP_NOT_RSP + 1];
-	ev_timer limit, tick;
-	bool timed_out;
-};
-
-static struct server *the_server; /* for functions called inside the fake target */
-
-static void on_event(void *context, enum rsp_listen_event event, const char *peer)
-{
-	(void)context;
-	assert_true(peer[0] != '\0');
-	the_server->events[event]++;
-}
-
-static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop;
-	(void)events;
-	*(bool *)timer->data = true;
-}
-
-/* So that a turn of the loop ends when all has been written before it waits. */
-static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop;
-	(void)timer;
-	(void)events;
-}
-
-static struct server *server_new(void)
-{
-	struct server *s = calloc(1, sizeof(*s));
-	assert_non_null(s);
-	the_server = s;
-	s->loop = ev_loop_new(0);
-	assert_non_null(s->loop);
-	s->fake = fake_new();
-	ev_timer_init(&s->limit, on_limit, 10., 0.);
-	s->limit.data = &s->timed_out;
-	ev_timer_start(s->loop, &s->limit);
-	ev_timer_init(&s->tick, on_tick, 0.005, 0.005);
-	ev_timer_start(s->loop, &s->tick);
-	return s;
-}
-
-static struct rsp_listen_options options_of(const struct server *s)
-{
-	return (struct rsp_listen_options){ .target = &fake_target,
-					    .context = s->fake,
-					    .event = on_event };
-}
-
-static struct server *server_on(const char *text)
-{
-	struct server *s = server_new();
-	struct rsp_listen_options options = options_of(s);
-	assert_true(rsp_endpoint_parse(&s->endpoint, text));
-	assert_int_equal(rsp_listen_open(&s->listener, s->loop, &s->endpoint, &options),
-			 0);
-	assert_true(rsp_endpoint_parse(&s->endpoint, rsp_listen_name(s->listener)));
-	return s;
-}
-
-static void server_free(struct server *s)
-{
-	rsp_listen_close(s->listener);
-	ev_loop_destroy(s->loop);
-	free(s->fake);
-	free(s);
-}
-
-static int client_connect(const struct server *s)
-{
-	int fd = socket(s->endpoint.is_unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
-	assert_true(fd >= 0);
-	if (s->endpoint.is_unix) {
-		struct sockaddr_un address = { .sun_family = AF_UNIX };
-		memcpy(address.sun_path, s->endpoint.address, sizeof(address.sun_path));
-		assert_int_equal(
-			connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	} else {
-		struct sockaddr_in address = { .sin_family = AF_INET,
-					       .sin_port = htons(s->endpoint.port) };
-		assert_int_equal(
-			inet_pton(AF_INET, s->endpoint.address, &address.sin_addr), 1);
-		assert_int_equal(
-			connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	}
-	return fd;
-}
-
-static void client_send(int fd, const char *payload)
-{
-	uint8_t wire[256];
-	size_t length = client_frame(wire, payload, strlen(payload));
-	assert_int_equal(send(fd, wire, length, MSG_NOSIGNAL), length);
-}
-
-/* One turn of the loop. */
-static void turn(struct server *s)
-{
-	(void)ev_run(s->loop, EVRUN_ONCE);
-	assert_false(s->timed_out);
-}
-
-/* Runs until the bytes arrive, and no others. */
-static void expect_bytes(struct server *s, int fd, const char *bytes)
-{
-	char got[512];
-	size_t length = 0, wanted = strlen(bytes);
-	assert_true(wanted < sizeof(got));
-	while (length < wanted) {
-		ssize_t n = recv(fd, got + length, wanted - length, MSG_DONTWAIT);
-		if (n > 0)
-			length += (size_t)n;
-		else if (n == 0)
-			fail_msg("closed before \"%s\"", bytes);
-		else
-			turn(s);
-	}
-	assert_memory_equal(got, bytes, wanted);
-}
-
-static void expect_end(struct server *s, int fd)
-{
-	char byte;
-	ssize_t n;
-	while ((n = recv(fd, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN)
-		turn(s);
-	assert_true(n <= 0); /* the end, or a reset */
-	(void)close(fd);
-}
-
-static void expect_event(struct server *s, enum rsp_listen_event event, unsigned count)
-{
-	while (s->events[event] < count)
-		turn(s);
-	assert_int_equal(s->events[event], count);
-}
-
-/* A client as far as no-ack mode. */
-static int client_ready(struct server *s)
-{
-	int fd = client_connect(s);
-	client_send(fd, "QStartNoAckMode");
-	expect_bytes(s, fd, "+$OK#9a");
-	return fd;
-}
+#include "test/unit/rsp/listen_fixture.h"
 
 static void a_client_is_served(struct server *s)
 {
@@ -328,62 +157,24 @@ static void an_oversize_packet_ends_the_session(void **state)
 	server_free(s);
 }
 
-/* ---- output ---- */
-
-static void a_stop_goes_out_at_the_flush(void **state)
+static void without_descriptors_clients_wait_and_are_taken_later(void **state)
 {
 	(void)state;
+	struct rlimit before, none;
 	struct server *s = server_on("0");
-	int fd = client_ready(s);
-	client_send(fd, "vCont;c");
-	while (s->fake->resumes == 0)
+	int fd = client_connect(s), probe = dup(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(close(probe), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)probe; /* the next one would get that number */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	client_send(fd, "?");
+	turn(s);
+	turn(s);
+	assert_null(rsp_listen_client(s->listener));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	while (!rsp_listen_client(s->listener)) /* a second later */
 		turn(s);
-	assert_true(rsp_console(rsp_listen_client(s->listener), "hi", 2));
-	rsp_stop(rsp_listen_client(s->listener), &s->fake->stop);
-	rsp_listen_flush(s->listener); /* no turn of the loop is needed */
-	char got[16];
-	assert_int_equal(recv(fd, got, 12, MSG_DONTWAIT), 12);
-	assert_memory_equal(got, "$O6869#", 7);
-	(void)close(fd);
-	server_free(s);
-}
-
-static void text_for_a_client_that_does_not_read_is_bounded(void **state)
-{
-	(void)state;
-	struct server *s = server_on("0");
-	int fd = client_ready(s);
-	client_send(fd, "vCont;c");
-	while (s->fake->resumes == 0)
-		turn(s);
-	char line[1000];
-	for (size_t i = 0; i < sizeof(line); i++)
-		line[i] = (char)('a' + i % 26);
-	struct rsp *r = rsp_listen_client(s->listener);
-	size_t taken = 0;
-	while (rsp_console(r, line, sizeof(line))) {
-		taken++;
-		rsp_listen_flush(s->listener);
-		assert_true(taken < 20000);
-	}
-	rsp_stop(r, &s->fake->stop);
-	rsp_listen_flush(s->listener);
-
-	/* What was taken arrives, the stop behind it. */
-	size_t packets = 0, size = 0;
-	char *got = malloc(taken * 2010 + 4096);
-	assert_non_null(got);
-	while (size < taken * 2005) {
-		ssize_t n = recv(fd, got + size, taken * 2010 - size, MSG_DONTWAIT);
-		if (n > 0)
-			size += (size_t)n;
-		else
-			turn(s);
-	}
-	for (size_t i = 0; i + 1 < size; i++)
-		packets += got[i] == '$' && got[i + 1] == 'O';
-	assert_int_equal(packets, taken);
-	free(got);
 	(void)close(fd);
 	server_free(s);
 }
@@ -542,8 +333,7 @@ int main(void)
 		cmocka_unit_test(a_half_closed_connection_is_gone),
 		cmocka_unit_test(a_reset_connection_is_gone),
 		cmocka_unit_test(an_oversize_packet_ends_the_session),
-		cmocka_unit_test(a_stop_goes_out_at_the_flush),
-		cmocka_unit_test(text_for_a_client_that_does_not_read_is_bounded),
+		cmocka_unit_test(without_descriptors_clients_wait_and_are_taken_later),
 		cmocka_unit_test(an_interrupt_is_noticed_inside_a_target_function),
 		cmocka_unit_test(a_lost_client_is_noticed_inside_and_told_outside),
 		cmocka_unit_test(who_comes_while_the_last_one_is_being_left_waits),
