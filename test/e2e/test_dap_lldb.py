@@ -10,6 +10,7 @@ from dap_client import DapClient, DapError
 from harness import BUILD, ROOT, Lldb, Skip, expect, readme_block, wait_for
 from lldbs import VERSIONS, program
 from test_gdb_session import also_with_loss
+from test_kd_script import SCRIPT, apart, connect_network, separate_hosts
 
 PROBE_SOURCE = ROOT / "test/sim/guest/probe.c"
 SOURCE_MAP = [["C:\\kdbridge\\test\\sim\\guest", str(ROOT / "test/sim/guest")]]  # built there
@@ -32,9 +33,13 @@ def with_each_adapter(check):
 class Editor(DapClient):
     """The adapter, started as an editor starts it."""
 
-    def __init__(self, lab, path, version):
-        libraries = pathlib.Path(path).resolve().parents[3] / "lib/x86_64-linux-gnu"
-        super().__init__(lab, [path], env={"LD_LIBRARY_PATH": str(libraries)})
+    def __init__(self, lab, path, version, hidden=None):
+        program_path = pathlib.Path(path).resolve()
+        python = next((program_path.parents[1] / "lib/python3.11").glob("*-packages"), "")
+        super().__init__(lab, apart([path], hidden) if hidden else [path], env={
+            "LD_LIBRARY_PATH": str(program_path.parents[3] / "lib/x86_64-linux-gnu"),
+            "XDG_CACHE_HOME": str(lab.folder / "editor-host"),
+            **({"PYTHONPATH": str(python)} if hidden else {})})
         self.version = version
         self.initialize("lldb-dap")
 
@@ -314,3 +319,21 @@ def check_a_killed_adapter_leaves_nothing(lab, path, version):
 
 
 globals().update(with_each_adapter(check_a_killed_adapter_leaves_nothing))
+
+
+def check_an_editor_on_another_host_fetches_modules(lab, path, version):
+    sim, bridge, _ = separate_hosts(lab, path)
+    editor = Editor(lab, path, version, hidden=lab.folder / "bridge-host")
+    there = bridge.endpoint.replace("0.0.0.0", connect_network(editor.process.pid))
+    editor.attach(bridge, functions_at_start("KeUpdateRunTime"),
+                  initCommands=[f"command script import {SCRIPT}"],
+                  attachCommands=[f"kd-connect {there}"])
+    editor.resume()
+    thread = editor.hit()
+    frames = editor.frames(thread)
+    expect(frames[0]["name"] == "KeUpdateRunTime", f"where it stopped: {frames}")
+    expect("modules of the bridge's host are placed" in editor.console, editor.console)
+    editor.leave(sim)
+
+
+globals().update(with_each_adapter(check_an_editor_on_another_host_fetches_modules))

@@ -33,8 +33,7 @@ class ScriptedLldb(Lldb):
         python = next((program.parents[1] / "lib/python3.11").glob("*-packages"), "")
         arguments = [str(program), "--no-lldbinit", "--no-use-colors"]
         if hidden:
-            arguments = ["unshare", "--map-root-user", "--mount", *["--net"] * away, "sh", "-c",
-                         'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *arguments]
+            arguments = apart(arguments, hidden, away)
         self.process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, cwd=lab.folder, start_new_session=True,
@@ -72,6 +71,12 @@ class ScriptedLldb(Lldb):
         answer = re.search(r"^words: ?(.*)$", self.run(f"complete {text}"), re.M)
         expect(answer, "an answer about completion")
         return answer.group(1).split()
+
+
+def apart(arguments, hidden, network=True):
+    """A program that finds that folder empty, and has a network of its own."""
+    return ["unshare", "--map-root-user", "--mount", *["--net"] * network, "sh", "-c",
+            'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *arguments]
 
 
 def connect_network(pid):
