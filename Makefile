@@ -181,7 +181,7 @@ install: all
 	install -D -m 644 share/systemd/kdbridge.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kdbridge.conf
 	for unit in share/systemd/*.service share/systemd/*.socket; do [ ! -e "$$unit" ] || { \
 		mkdir -p $(DESTDIR)$(SYSTEMD_UNITS) && \
-		sed 's,/usr\(/local\)\{0,1\}/bin/kdbridge,$(PREFIX)/bin/kdbridge,' "$$unit" \
+		sed 's|/usr/bin/kdbridge|$(PREFIX)/bin/kdbridge|' "$$unit" \
 			>"$(DESTDIR)$(SYSTEMD_UNITS)/$${unit##*/}"; } || exit 1; done
 
 #: make package       a Debian package, in build/package
