@@ -1,6 +1,7 @@
 #include "bridge/target/regions.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "bridge/target/machine_access.h"
 
@@ -11,6 +12,14 @@ enum {
 	ENTRY_WRITABLE = 1 << 1,
 };
 #define ENTRY_NO_EXECUTE (UINT64_C(1) << 63)
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 static unsigned level_count(const struct page_walk *walk)
 {
@@ -64,11 +73,12 @@ static bool is_alike(const struct region *a, const struct region *b)
 }
 
 /* The next piece in that direction; false: another kind of, or the end. */
-static bool grow(struct target *t, struct region *region, bool up)
+static bool grow(struct target *t, struct region *region,
+		 const struct region_bounds *bounds, bool up)
 {
 	struct region piece;
 
-	if (up ? region->last == UINT64_MAX : region->start == 0)
+	if (up ? region->last >= bounds->last : region->start <= bounds->first)
 		return false;
 	if (look(t, up ? region->last + 1 : region->start - 1, &piece) != KD_DONE ||
 	    !is_alike(&piece, region))
@@ -80,17 +90,40 @@ static bool grow(struct target *t, struct region *region, bool up)
 	return true;
 }
 
-enum kd_result region_find(struct target *t, uint64_t address, struct region *region)
+/* The same for each address of a run, so that its parts lie side by side. */
+static struct region_bounds block_of(uint64_t address, const struct region_bounds *bounds)
 {
-	uint64_t begun = target_exchanges(t);
+	uint64_t first = address & ~(uint64_t)(REGION_BLOCK - 1);
+	struct region_bounds block = { first, first + (REGION_BLOCK - 1) };
+
+	if (bounds && bounds->first > block.first)
+		block.first = bounds->first;
+	if (bounds && bounds->last < block.last)
+		block.last = bounds->last;
+	return block;
+}
+
+enum kd_result region_find(struct target *t, uint64_t address,
+			   const struct region_bounds *bounds, struct region *region)
+{
+	struct region_bounds within = { 0, UINT64_MAX };
+	uint64_t begun = target_exchanges(t), begun_us = now_us();
 	unsigned pieces = 0;
 	bool up = true, down = true;
 	enum kd_result result = look(t, address, region);
 
+	if (result == KD_DONE && region->mapped)
+		within = block_of(address, bounds);
 	while (result == KD_DONE && (up || down) && pieces++ < PIECES_MAX &&
-	       target_exchanges(t) - begun < REGION_EXCHANGES) {
-		up = up && grow(t, region, true);
-		down = down && grow(t, region, false);
+	       target_exchanges(t) - begun < REGION_EXCHANGES &&
+	       now_us() - begun_us < REGION_US) {
+		up = up && grow(t, region, &within, true);
+		down = down && grow(t, region, &within, false);
+	}
+	if (result == KD_DONE && region->mapped && bounds) {
+		region->start =
+			region->start > bounds->first ? region->start : bounds->first;
+		region->last = region->last < bounds->last ? region->last : bounds->last;
 	}
 	return result;
 }

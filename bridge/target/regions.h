@@ -12,11 +12,23 @@ struct region {
 };
 
 /*
- * The run of pages with the same rights, or the gap, around an address. It looks for both
- * ends for REGION_EXCHANGES at most: a long run may be told in parts, a gap seldom is,
- * since one entry of a table tells of much. KD_REFUSED: not amd64, or no tables.
+ * The run of pages with the same rights around an address, no further than `bounds`, or
+ * the gap that it is in. A gap is one whatever it is made of, as long as that takes no more
+ * than REGION_EXCHANGES and REGION_US: beyond, and where pages go on behind a border of
+ * REGION_BLOCK, the next answer tells the rest. So pages, of which most questions are,
+ * cost little, and lldb waits for no answer in vain (RSP.md §18).
+ *   bounds  its first and its last byte; NULL: none
+ * KD_REFUSED: not amd64, or no tables.
  */
-enum { REGION_EXCHANGES = 16 };
-enum kd_result region_find(struct target *t, uint64_t address, struct region *region);
+struct region_bounds {
+	uint64_t first, last;
+};
+enum {
+	REGION_EXCHANGES = 512,
+	REGION_US = 2000000,
+	REGION_BLOCK = 8 << 20, /* a large page may be longer */
+};
+enum kd_result region_find(struct target *t, uint64_t address,
+			   const struct region_bounds *bounds, struct region *region);
 
 #endif

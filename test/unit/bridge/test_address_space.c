@@ -1,10 +1,9 @@
 /* User memory of another process, through page tables in a few pages of physical memory. */
 #include "bridge/target/address_space.h"
 
-#include "test/unit/bridge/fake_kdbg.h"
+#include "test/unit/bridge/fake_tables.h"
 
 enum {
-	PAGE = 4096,
 	/* pages of physical memory, by number */
 	PML4 = 1,
 	USER_PDPT,
@@ -14,45 +13,9 @@ enum {
 	USER_MORE,
 	KERNEL_PDPT,
 	EMPTY_PML4,
-	PAGES,
 };
-#define CR3	((uint64_t)PML4 * PAGE)
-#define PRESENT UINT64_C(3)
-#define LARGE	UINT64_C(0x80)
-#define USER	UINT64_C(0x00007ff700000000)
-
-static uint8_t physical[PAGES * PAGE];
-static unsigned physical_reads;
-
-static void entry(unsigned table, uint64_t address, unsigned level, uint64_t value)
-{
-	size_t index = address >> (12 + 9 * level) & 511;
-	store_le(physical + (size_t)table * PAGE + index * 8, value, 8);
-}
-
-static bool on_physical(struct fake_target *f, uint16_t api, uint8_t *data, size_t length)
-{
-	uint64_t address = load_le(data + 16, 8);
-	size_t count = (size_t)load_le(data + 24, 4);
-	if (api != KD_READ_PHYSICAL && api != KD_WRITE_PHYSICAL)
-		return false;
-	if (api == KD_READ_PHYSICAL && count > f->reply_max)
-		count = f->reply_max;
-	bool fits = address < sizeof(physical) && count <= sizeof(physical) - address;
-	store_le(data + 28, fits ? count : 0, 4);
-	uint32_t status = fits ? KD_STATUS_SUCCESS : KD_STATUS_UNSUCCESSFUL;
-	if (api == KD_READ_PHYSICAL) {
-		physical_reads++;
-		fake_reply(f, data, status, physical + (fits ? address : 0),
-			   fits ? count : 0);
-		return true;
-	}
-	if (fits)
-		memcpy(physical + address, data + KD_MANIPULATE_SIZE,
-		       length - KD_MANIPULATE_SIZE);
-	fake_reply(f, data, status, NULL, 0);
-	return true;
-}
+#define CR3  ((uint64_t)PML4 * PAGE)
+#define USER UINT64_C(0x00007ff700000000)
 
 /* Two user pages with a hole behind them; the kernel's half is one large page. */
 static struct fake_target *start(void)

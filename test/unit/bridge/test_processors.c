@@ -1,53 +1,6 @@
 #include "bridge/target/processors.h"
 
-#include "test/unit/bridge/fake_kdbg.h"
-
-enum {
-	PROCESS_SIZE = 0x100,
-	LINKS = 0x18,
-	NAME = 0x80,
-	CURRENT_THREAD = 8,
-	THREAD_PROCESS = 0x40,
-};
-#define BLOCK	   (FAKE_BASE + 0x3500)
-#define HEAD	   (FAKE_BASE + 0x3520)
-#define PRCB(n)	   (FAKE_BASE + 0x3540 + (uint64_t)(n)*0x40)
-#define THREAD(n)  (FAKE_BASE + 0x1000 + (uint64_t)(n)*0x80)
-#define PROCESS(n) (FAKE_BASE + 0x1400 + (uint64_t)(n)*PROCESS_SIZE)
-
-static void put_process(struct fake_target *f, unsigned n, uint64_t next, uint64_t id,
-			const char *name)
-{
-	memset(fake_at(f, PROCESS(n)), 0, PROCESS_SIZE);
-	fake_put64(f, PROCESS(n) + LINKS, next);
-	fake_put64(f, PROCESS(n) + LINKS - 8, id);
-	memcpy(fake_at(f, PROCESS(n) + NAME), name, strlen(name));
-}
-
-/* Processor 0 runs System, 1 explorer.exe, 2 its idle thread. */
-static struct fake_target *start_with_processes(void)
-{
-	struct fake_target *f = fake_start(3);
-	fake_give_kdbg(f);
-	uint64_t kdbg = FAKE_KDBG;
-	fake_put64(f, kdbg + KDBG_PROCESSOR_BLOCK, BLOCK);
-	fake_put64(f, kdbg + KDBG_ACTIVE_PROCESS_HEAD, HEAD);
-	store_le(fake_at(f, kdbg + KDBG_PRCB_CURRENT_THREAD), CURRENT_THREAD, 2);
-	store_le(fake_at(f, kdbg + KDBG_THREAD_PROCESS), THREAD_PROCESS, 2);
-	store_le(fake_at(f, kdbg + KDBG_PROCESS_SIZE), PROCESS_SIZE, 2);
-	for (unsigned n = 0; n < 3; n++) {
-		fake_put64(f, BLOCK + 8 * n, PRCB(n));
-		fake_put64(f, PRCB(n) + CURRENT_THREAD, THREAD(n));
-		fake_put64(f, PRCB(n) + CURRENT_THREAD + 16, THREAD(2));
-		fake_put64(f, THREAD(n) + THREAD_PROCESS, PROCESS(n));
-	}
-	fake_put64(f, HEAD, PROCESS(0) + LINKS);
-	put_process(f, 0, PROCESS(1) + LINKS, 4, "System");
-	put_process(f, 1, HEAD, 1234, "explorer.exe");
-	fake_exception(f, 0, KD_STATUS_WAKE_DEBUGGER);
-	fake_spin_until(f, &f->stops, 1);
-	return f;
-}
+#include "test/unit/bridge/fake_processes.h"
 
 static void expect(struct fake_target *f, unsigned processor, const char *text)
 {
@@ -59,7 +12,7 @@ static void expect(struct fake_target *f, unsigned processor, const char *text)
 static void what_runs_is_named(void **state)
 {
 	(void)state;
-	struct fake_target *f = start_with_processes();
+	struct fake_target *f = fake_start_with_processes();
 	assert_int_equal(processors_count(f->t), 3);
 	expect(f, 1, "explorer.exe pid 1234");
 	expect(f, 0, "System pid 4");
@@ -70,7 +23,7 @@ static void what_runs_is_named(void **state)
 static void it_costs_nothing_the_second_time(void **state)
 {
 	(void)state;
-	struct fake_target *f = start_with_processes();
+	struct fake_target *f = fake_start_with_processes();
 	expect(f, 0, "System pid 4");
 	expect(f, 1, "explorer.exe pid 1234");
 	fake_forget_counts(f);
@@ -93,7 +46,7 @@ static void without_kdbg_there_are_no_names(void **state)
 static void lists_that_lead_nowhere_end(void **state)
 {
 	(void)state;
-	struct fake_target *f = start_with_processes();
+	struct fake_target *f = fake_start_with_processes();
 	/* System's entry leads to itself: explorer.exe is never met */
 	fake_put64(f, PROCESS(0) + LINKS, PROCESS(0) + LINKS);
 	expect(f, 1, "");
@@ -103,7 +56,7 @@ static void lists_that_lead_nowhere_end(void **state)
 static void names_are_cleaned_and_cut(void **state)
 {
 	(void)state;
-	struct fake_target *f = start_with_processes();
+	struct fake_target *f = fake_start_with_processes();
 	memcpy(fake_at(f, PROCESS(1) + NAME), "a\x1b[31mbcdefghijklmn", 18);
 	expect(f, 1, "a?[31mbcdefghij pid 1234");
 	char out[5];
