@@ -5,8 +5,18 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 
 from harness import BUILD, KEY, Bridge, Gdb, Process, Sim, expect, free_udp_port, wait_for
+
+
+# Starts a program as a socket unit does, see sd_listen_fds(3).
+AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class Lab(Process):
@@ -212,8 +222,8 @@ def test_a_socket_of_systemd_is_taken(lab):
     log = lab.folder / "given.log"
     with open(log, "wb") as out:
         bridge = subprocess.Popen(
-            ["sh", "-c", f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; "
-             f"exec {BUILD}/kdbridge -c {lab.folder}/lab.conf"],
+            [sys.executable, "-c", AS_SYSTEMD, str(listener.fileno()), BUILD / "kdbridge",
+             "-c", lab.folder / "lab.conf"],
             stderr=out, pass_fds=[listener.fileno()])
     listener.close()
     try:
