@@ -38,6 +38,7 @@ struct cfi {
 	struct cfi_row *rows; /* of the FDE used last */
 	size_t row_count, row_capacity;
 	const struct cfi_fde *current;
+	size_t restored; /* rules so far that were those of the CIE again */
 };
 
 static inline uint64_t cfi_uleb(struct reader *r)
@@ -191,6 +192,7 @@ static inline void cfi_extended(struct cfi *cfi, struct reader *r, uint8_t op,
 	case 0x06:
 		reg = cfi_uleb(r);
 		*cfi_rule_of(row, reg) = initial->rules[reg];
+		cfi->restored++;
 		break;
 	case 0x07:
 		cfi_rule_of(row, cfi_uleb(r))->kind = CFI_UNDEFINED;
@@ -233,9 +235,10 @@ static inline void cfi_run(struct cfi *cfi, struct reader *r, struct cfi_row *ro
 			*cfi_rule_of(row, low) =
 				(struct cfi_rule){ CFI_OFFSET,
 						   (int64_t)cfi_uleb(r) * -8 };
-		else if (op >> 6 == 3)
+		else if (op >> 6 == 3) {
 			*cfi_rule_of(row, low) = initial->rules[low];
-		else
+			cfi->restored++;
+		} else
 			cfi_extended(cfi, r, op, row, initial);
 	}
 }

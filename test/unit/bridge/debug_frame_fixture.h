@@ -15,15 +15,16 @@ struct converted {
 	uint64_t read; /* bytes asked of the module */
 };
 
-static inline struct converted convert(struct module_memory *m, const char *name,
-				       uint64_t base, size_t code_max)
+static inline struct converted convert_for(enum image_client client,
+					   struct module_memory *m, const char *name,
+					   uint64_t base, size_t code_max)
 {
 	struct converted c = { .size = 0 };
 	struct served_image *image;
 	struct image_memory *memory = module_source(m);
-	struct image_request request = { .name = name,
-					 .base = base,
-					 .code_max = code_max };
+	struct image_request request = {
+		.name = name, .base = base, .client = client, .code_max = code_max
+	};
 	assert_int_equal(served_image_build(memory, &request, &image, &c.summary),
 			 IMAGE_OK);
 	c.read = image_memory_bytes_read(memory);
@@ -33,6 +34,12 @@ static inline struct converted convert(struct module_memory *m, const char *name
 	served_image_free(image);
 	image_memory_free(memory);
 	return c;
+}
+
+static inline struct converted convert(struct module_memory *m, const char *name,
+				       uint64_t base, size_t code_max)
+{
+	return convert_for(IMAGE_FOR_GDB, m, name, base, code_max);
 }
 
 static inline void converted_wipe(struct converted *c)

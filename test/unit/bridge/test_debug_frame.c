@@ -9,10 +9,11 @@
 
 enum { BASE_LOW = 0x140000000 };
 
-static struct symbolic_walk verdict_on(const char *name, struct image_summary *summary)
+static struct symbolic_walk verdict_on(const char *name, enum image_client client,
+				       struct image_summary *summary)
 {
 	struct module_memory m = map_guest(name);
-	struct converted c = convert(&m, name, BASE_LOW, SIZE_MAX);
+	struct converted c = convert_for(client, &m, name, BASE_LOW, SIZE_MAX);
 	struct symbolic_walk w;
 	witness_module(&w, &m, &c, BASE_LOW);
 	if (w.wrong)
@@ -36,12 +37,13 @@ static void every_instruction_of_the_guest_unwinds(void **state)
 		{ "probe.sys", 4, 60 },
 		{ "synth.sys", 3, 40 },
 	};
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 8; i++) {
 		struct image_summary summary;
-		struct symbolic_walk w = verdict_on(images[i].name, &summary);
+		enum image_client client = i < 4 ? IMAGE_FOR_GDB : IMAGE_FOR_LLDB;
+		struct symbolic_walk w = verdict_on(images[i % 4].name, client, &summary);
 		assert_int_equal(summary.refused, 0);
-		assert_true(summary.functions >= images[i].functions);
-		assert_true(w.instructions >= images[i].instructions);
+		assert_true(summary.functions >= images[i % 4].functions);
+		assert_true(w.instructions >= images[i % 4].instructions);
 	}
 }
 
@@ -172,6 +174,86 @@ static void no_code_is_read_that_may_not_be(void **state)
 	}
 }
 
+/* ---- as lldb reads them: RSP.md §14 ---- */
+
+static struct converted convert_for_lldb(struct module_memory *m)
+{
+	*m = map_guest("ntoskrnl.exe");
+	return convert_for(IMAGE_FOR_LLDB, m, "ntoskrnl.exe", BASE_LOW, SIZE_MAX);
+}
+
+static void for_lldb_an_entry_of_a_signal_is_the_machine_frame_itself(void **state)
+{
+	(void)state;
+	struct module_memory m;
+	struct converted c = convert_for_lldb(&m);
+	unsigned found = 0;
+	for (size_t i = 0; i < c.cfi.count; i++) {
+		const struct cfi_row *row = cfi_row_at(&c.cfi, c.cfi.fdes[i].begin);
+		assert_int_not_equal(row->rules[CFI_RIP].kind, CFI_VALUE);
+		if (!row->signal)
+			continue;
+		found++;
+		for (size_t k = 0; k < c.cfi.row_count; k++) {
+			const struct cfi_rule *rules = c.cfi.rows[k].rules;
+			assert_int_equal(rules[CFI_RIP].kind, CFI_OFFSET);
+			assert_int_equal(rules[CFI_RIP].offset, 0);
+			assert_int_equal(rules[CFI_RSP].kind, CFI_OFFSET);
+			assert_int_equal(rules[CFI_RSP].offset, 24);
+		}
+	}
+	assert_true(found >= 5);
+	assert_null(cfi_find(&c.cfi, BASE_LOW + DEBUG_FRAME_TRAP));
+	converted_wipe(&c);
+	free(m.bytes);
+}
+
+static void for_lldb_no_rule_is_restored(void **state)
+{
+	(void)state;
+	struct module_memory m;
+	struct converted c = convert_for_lldb(&m);
+	for (size_t i = 0; i < c.cfi.count; i++)
+		cfi_read_fde(&c.cfi, &c.cfi.fdes[i]);
+	assert_int_equal(c.cfi.restored, 0);
+	converted_wipe(&c);
+	free(m.bytes);
+	m = map_guest("ntoskrnl.exe"); /* gdb's are shorter by it */
+	c = convert(&m, "ntoskrnl.exe", BASE_LOW, SIZE_MAX);
+	for (size_t i = 0; i < c.cfi.count; i++)
+		cfi_read_fde(&c.cfi, &c.cfi.fdes[i]);
+	assert_true(c.cfi.restored > 0);
+	converted_wipe(&c);
+	free(m.bytes);
+}
+
+/* lldb counts rows from the symbol, wherever the entry begins. */
+static void for_lldb_functions_and_leaves_begin_entries_of_their_own(void **state)
+{
+	(void)state;
+	struct module_memory m;
+	struct converted c = convert_for_lldb(&m);
+	struct module_functions *f = functions_of(&m);
+	size_t leaves = 0;
+	for (size_t i = 0; i + 1 < f->table.count; i++) {
+		uint32_t begin = f->table.functions[i].begin;
+		uint32_t end = f->table.functions[i].end;
+		uint32_t next = f->table.functions[i + 1].begin;
+		if (f->primaries[i] == begin)
+			assert_int_equal(cfi_find(&c.cfi, BASE_LOW + begin)->begin,
+					 BASE_LOW + begin);
+		if (end == next || !cfi_row_at(&c.cfi, BASE_LOW + end))
+			continue;
+		leaves++;
+		assert_int_equal(c.cfi.current->begin, BASE_LOW + end);
+		assert_int_equal(c.cfi.row_count, 1);
+	}
+	assert_true(leaves > 10);
+	functions_free(f);
+	converted_wipe(&c);
+	free(m.bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +263,11 @@ int main(void)
 		cmocka_unit_test(leaves_between_functions_have_the_plain_rule),
 		cmocka_unit_test(the_backtrace_ends_where_threads_begin),
 		cmocka_unit_test(no_code_is_read_that_may_not_be),
+		cmocka_unit_test(
+			for_lldb_an_entry_of_a_signal_is_the_machine_frame_itself),
+		cmocka_unit_test(for_lldb_no_rule_is_restored),
+		cmocka_unit_test(
+			for_lldb_functions_and_leaves_begin_entries_of_their_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
