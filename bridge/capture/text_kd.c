@@ -216,7 +216,10 @@ static bool put_context(FILE *out, enum kd_machine machine, const uint8_t *bytes
 {
 	for (size_t i = 0; i < sizeof(context_rows) / sizeof(context_rows[0]); i++) {
 		const struct context_row *row = &context_rows[i];
-		if (row->machine != machine || length < row->size)
+		/* a recording that began later does not say the machine; the size does */
+		if (machine == KD_MACHINE_UNKNOWN
+			    ? length != row->size
+			    : row->machine != machine || length < row->size)
 			continue;
 		(void)fprintf(out, " pc %" PRIx64 " sp %" PRIx64 " flags %" PRIx64,
 			      load_le(bytes + row->pc, row->width),

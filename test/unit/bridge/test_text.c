@@ -189,6 +189,26 @@ static void states_are_shown(void **state)
 	      "fffff80000400000");
 }
 
+static void a_context_tells_its_machine_by_its_size(void **state)
+{
+	(void)state;
+	static uint8_t data[KD_MANIPULATE_SIZE + KD_CONTEXT_AMD64];
+	uint8_t payload[KDNET_PAYLOAD_MAX];
+	memcpy(data, manipulate(0x3132, 0, 0), KD_MANIPULATE_SIZE);
+	store_le(data + KD_MANIPULATE_SIZE + 0xf8, 0xfffff80000400000, 8);
+	size_t size = kd_data_encode(payload, sizeof(payload), KD_PACKET_MANIPULATE, 2,
+				     data, sizeof(data));
+	char *line = line_of(false, KD_MACHINE_UNKNOWN, payload, size);
+	assert_string_equal(line, "00000002 get context cpu 3: ok 1232 bytes pc "
+				  "fffff80000400000 sp 0 flags 0");
+	free(line);
+	size = kd_data_encode(payload, sizeof(payload), KD_PACKET_MANIPULATE, 2, data,
+			      sizeof(data) - 1);
+	line = line_of(false, KD_MACHINE_UNKNOWN, payload, size);
+	assert_null(strstr(line, "pc"));
+	free(line);
+}
+
 static void damage_is_shown(void **state)
 {
 	(void)state;
@@ -242,6 +262,7 @@ int main(void)
 		cmocka_unit_test(prompts_and_their_answers_are_shown),
 		cmocka_unit_test(file_requests_and_answers_are_shown),
 		cmocka_unit_test(states_are_shown),
+		cmocka_unit_test(a_context_tells_its_machine_by_its_size),
 		cmocka_unit_test(damage_is_shown),
 		cmocka_unit_test(only_printable_ascii_reaches_the_terminal),
 	};
