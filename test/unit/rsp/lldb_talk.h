@@ -75,23 +75,25 @@ static inline void lldb_stays_stopped(void *context)
 	lldb_stays++;
 }
 
+/* The target of the last talk, for a test that wants some of it otherwise. */
+static struct rsp_target lldb_target;
+
 static inline struct talk *lldb_talk(void)
 {
-	static struct rsp_target target;
-	target = fake_target;
-	target.host = lldb_host;
-	target.stop_words = lldb_stop_words;
-	target.libraries_due = lldb_libraries;
-	target.thread_title = lldb_title;
-	target.registers_known = lldb_known;
-	target.region = lldb_region;
-	target.file_address = lldb_file;
-	target.error_text = lldb_error;
-	target.stays_stopped = lldb_stays_stopped;
+	lldb_target = fake_target;
+	lldb_target.host = lldb_host;
+	lldb_target.stop_words = lldb_stop_words;
+	lldb_target.libraries_due = lldb_libraries;
+	lldb_target.thread_title = lldb_title;
+	lldb_target.registers_known = lldb_known;
+	lldb_target.region = lldb_region;
+	lldb_target.file_address = lldb_file;
+	lldb_target.error_text = lldb_error;
+	lldb_target.stays_stopped = lldb_stays_stopped;
 	lldb_libraries_due = lldb_others_known = false;
 	lldb_stays = 0;
 	lldb_words_text = "Break-in; at {10}";
-	struct talk *t = talk_new_with(&target);
+	struct talk *t = talk_new_with(&lldb_target);
 	ask(t, "QStartNoAckMode", "OK");
 	return t;
 }

@@ -72,6 +72,73 @@ static void pcs_come_once_there_was_a_breakpoint(void **state)
 	talk_free(t);
 }
 
+static size_t many_threads(void *context, struct rsp_thread *out, size_t max)
+{
+	(void)context;
+	for (size_t i = 0; i < max; i++)
+		out[i] = (struct rsp_thread){ .id = (int)i + 1, .core = (unsigned)i };
+	return max;
+}
+
+/* What tells of each thread is left out whole when it does not fit: lldb asks for it. */
+static void with_as_many_threads_as_there_can_be_all_packets_are_whole(void **state)
+{
+	(void)state;
+	struct talk *t = lldb_connected();
+	lldb_target.threads = many_threads;
+	ask(t, "Z0,1010,1", "OK");
+	stop(t, RSP_STOP_TRACE, 5);
+	expect_in(t->reply, "threads:1,2,");
+	expect_in(t->reply, ",fff,1000;");
+	expect_not_in(t->reply, "jstopinfo");
+	expect_in(t->reply, "reason:trace;");
+	assert_string_equal(lldb_ask(t, "jThreadsInfo"), "");
+	talk_free(t);
+}
+
+static enum rsp_result nothing_read(void *context, uint64_t address, uint8_t *out,
+				    size_t length, size_t *done)
+{
+	(void)context;
+	(void)address;
+	(void)out;
+	(void)length;
+	*done = 0;
+	return RSP_ERROR;
+}
+
+static enum rsp_result no_register(void *context, int thread, unsigned number,
+				   uint8_t *out, bool *valid)
+{
+	(void)context;
+	(void)thread;
+	(void)number;
+	(void)out;
+	*valid = false;
+	return RSP_ERROR;
+}
+
+static void what_cannot_be_read_is_not_told(void **state)
+{
+	(void)state;
+	struct talk *t = lldb_connected();
+	ask(t, "Z0,1010,1", "OK");
+	lldb_target.read_memory = nothing_read;
+	lldb_target.thread_title = NULL;
+	expect_in(stop(t, RSP_STOP_TRACE, 5), "thread-pcs:");
+	expect_not_in(t->reply, "memory:");
+	expect_not_in(t->reply, "name:");
+	lldb_target.read_register = no_register;
+	expect_in(stop(t, RSP_STOP_TRACE, 5), "threads:1,2;jstopinfo:");
+	expect_not_in(t->reply, "thread-pcs");
+	expect_in(lldb_ask(t, "jThreadsInfo"), "\"tid\":2");
+	expect_not_in(t->reply, "memory");
+	lldb_target.threads = NULL;
+	expect_not_in(stop(t, RSP_STOP_TRACE, 5), "threads:");
+	assert_string_equal(lldb_ask(t, "jThreadsInfo"), "");
+	talk_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -79,6 +146,9 @@ int main(void)
 		cmocka_unit_test(reasons_are_lldbs_words),
 		cmocka_unit_test(news_of_modules_have_no_reason_and_cost_nothing),
 		cmocka_unit_test(pcs_come_once_there_was_a_breakpoint),
+		cmocka_unit_test(
+			with_as_many_threads_as_there_can_be_all_packets_are_whole),
+		cmocka_unit_test(what_cannot_be_read_is_not_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
