@@ -8,7 +8,8 @@ import shutil
 from backtraces import chain
 from dap_client import DapClient, DapError
 from harness import BUILD, ROOT, Lldb, Skip, expect, readme_block, wait_for
-from lldbs import VERSIONS, program
+import lldbs
+from lldbs import program
 from test_gdb_session import also_with_loss
 from test_kd_script import SCRIPT, apart, connect_network, separate_hosts
 
@@ -20,14 +21,17 @@ def with_each_adapter(check):
     """One test for each version that is here."""
     def make(version):
         def test(lab):
+            if version is None:
+                lldbs.missing()
             path = program(version, "lldb-dap") or program(version, "lldb-vscode")
             if not path:
-                raise Skip(f"there is no adapter of lldb {version}")
+                raise Skip(f"lldb {version} has no adapter here")
             check(lab, path, version)
         test.also_with_loss = getattr(check, "also_with_loss", False)
         return test
     name = check.__name__.replace("check_", "test_")
-    return {f"{name}_with_lldb_{version}": make(version) for version in VERSIONS}
+    return {f"{name}_with_lldb_{version or 'that_is_missing'}": make(version)
+            for version in lldbs.versions()}
 
 
 class Editor(DapClient):
