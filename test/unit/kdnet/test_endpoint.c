@@ -396,6 +396,47 @@ static void a_link_local_ipv4_source_is_told_once(void **state)
 	stop(f);
 }
 
+/* The caller has the answer already: it shall not come a second time. */
+static void a_packet_that_is_confirmed_is_not_repeated(void **state)
+{
+	(void)state;
+	struct fixture *f = start_connected();
+	fake_drain(&f->target);
+	assert_true(kdnet_send(f->k, KD_PACKET_MANIPULATE, (const uint8_t *)"ask", 3,
+			       f->target.now_us));
+	assert_int_equal(fake_pull(&f->target).packet.length, 3);
+	assert_true(kdnet_send_pending(f->k));
+	kdnet_confirm(f->k);
+	assert_false(kdnet_send_pending(f->k));
+	fake_wait(&f->target, SECOND);
+	assert_true(fake_is_silent(&f->target));
+	assert_int_equal(fake_event(&f->target).type, KDNET_NOTHING);
+	stop(f);
+}
+
+static void first_nonce(uint8_t out[static KDNET_RESPONSE_SIZE])
+{
+	struct kdnet_config config = { .random = NULL };
+	assert_int_equal(kdnet_key_parse(config.key, "1.2.3.4"), KDNET_KEY_OK);
+	struct kdnet *k = kdnet_new(&config, START_US);
+	assert_non_null(k);
+	struct fake_target target = fake_boot(k, START_US, 1);
+	fake_poke(&target);
+	struct sent sent = fake_pull(&target);
+	assert_true(is_response(&sent));
+	memcpy(out, sent.payload, KDNET_RESPONSE_SIZE);
+	kdnet_free(k);
+}
+
+static void without_another_generator_nonces_are_libsodiums(void **state)
+{
+	(void)state;
+	uint8_t one[KDNET_RESPONSE_SIZE], two[KDNET_RESPONSE_SIZE];
+	first_nonce(one);
+	first_nonce(two);
+	assert_memory_not_equal(one, two, sizeof(one));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +446,8 @@ int main(void)
 		cmocka_unit_test(the_first_datagram_under_the_data_key_connects),
 		cmocka_unit_test(data_may_come_without_a_connection_check),
 		cmocka_unit_test(a_poke_of_34_bytes_connects),
+		cmocka_unit_test(a_packet_that_is_confirmed_is_not_repeated),
+		cmocka_unit_test(without_another_generator_nonces_are_libsodiums),
 		cmocka_unit_test(heartbeats_are_not_answered_and_keep_the_session),
 		cmocka_unit_test(sixteen_seconds_of_silence_lose_the_session),
 		cmocka_unit_test(after_a_loss_a_heartbeat_connects_the_same_target_anew),
