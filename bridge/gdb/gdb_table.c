@@ -36,17 +36,17 @@ void gdb_init(struct gdb *g, struct target *target, const struct gdb_owner *owne
 	g->images.stop_context = g;
 }
 
-/* What only one client's session holds. */
+/* What only one client's session holds, but for its files. */
 static void forget_session(struct gdb *g)
 {
 	gdb_libraries_forget(g);
-	gdb_files_forget(g);
 	gdb_conditions_forget(g);
 }
 
 void gdb_wipe(struct gdb *g)
 {
 	forget_session(g);
+	gdb_files_forget(g);
 	gdb_titles_wipe(g);
 	images_wipe(&g->images);
 }
@@ -59,6 +59,7 @@ void gdb_client_begins(struct gdb *g)
 	g->listed_to = 0;
 	(void)address_space_select(g->target, 0);
 	forget_session(g);
+	gdb_files_forget(g);
 	gdb_registers_init(g);
 	images_look_again(&g->images);
 }
@@ -109,6 +110,9 @@ static void on_detached(void *context, bool gone)
 	struct gdb *g = context;
 
 	forget_session(g);
+	/* gdb reads on in what it has open when it attaches again after a kill */
+	if (gone)
+		gdb_files_forget(g);
 	g->owner->detached(g->owner_context, gone);
 	gdb_charge(g);
 }

@@ -232,6 +232,25 @@ static void an_open_file_outlives_its_module(void **state)
 	fixture_end(f);
 }
 
+/* In extended mode gdb kills, attaches again, and reads on with the handles it has. */
+static void an_open_file_outlives_a_kill_but_not_its_client(void **state)
+{
+	struct gdb_fixture *f = fixture_start(1);
+
+	(void)state;
+	assert_string_equal(fixture_ask(f, "!"), "OK");
+	assert_string_equal(open_named(f, "/kdbridge/amd64", ",0,0"), "F3");
+	assert_string_equal(fixture_ask(f, "vKill;1"), "OK");
+	assert_memory_equal(fixture_ask(f, "vFile:pread:3,2,0"), "F2;MZ", 5);
+	assert_string_equal(open_named(f, "/kdbridge/amd64", ",0,0"), "F4");
+	fixture_ask(f, "vAttach;1");
+	assert_memory_equal(fixture_ask(f, "vFile:pread:4,2,0"), "F2;MZ", 5);
+	assert_true(f->gdb.files.count > 0);
+	rsp_closed(f->rsp);
+	assert_int_equal(f->gdb.files.count, 0);
+	fixture_end(f);
+}
+
 static void gdb_for_windows_is_told_of_no_tib(void **state)
 {
 	struct gdb_fixture *f = fixture_start(1);
@@ -257,6 +276,7 @@ int main(void)
 		cmocka_unit_test(handles_are_many_and_used_again),
 		cmocka_unit_test(there_is_an_end_of_handles),
 		cmocka_unit_test(an_open_file_outlives_its_module),
+		cmocka_unit_test(an_open_file_outlives_a_kill_but_not_its_client),
 		cmocka_unit_test(gdb_for_windows_is_told_of_no_tib),
 	};
 
