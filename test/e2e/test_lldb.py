@@ -1,9 +1,12 @@
 """A real lldb with no command but gdb-remote: modules, stops, running, leaving."""
+import os
+import pathlib
 import re
+import subprocess
 import time
 
 from backtraces import chain
-from harness import Lldb, expect, wait_for
+from harness import DEADLINE_S, Lldb, expect, wait_for
 from lldbs import with_each_lldb
 
 
@@ -63,6 +66,56 @@ def check_a_plain_attach_shows_modules_names_and_a_backtrace(lab, path):
 
 
 globals().update(with_each_lldb(check_a_plain_attach_shows_modules_names_and_a_backtrace))
+
+
+def check_one_command_line_shows_it_all(lab, path):
+    sim, bridge = lab.pair("--cpus", 2)
+    port = bridge.endpoint.rpartition(":")[2]
+    libraries = pathlib.Path(path).resolve().parents[3] / "lib/x86_64-linux-gnu"
+    commands = [f"gdb-remote {port}", "image list", "bt", "thread list"]
+    done = subprocess.run(
+        [path, "--no-lldbinit", "--batch", *(w for c in commands for w in ("-o", c))],
+        capture_output=True, text=True, timeout=DEADLINE_S, cwd=lab.folder, check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "HOME": str(lab.folder), "LD_LIBRARY_PATH": str(libraries)})
+    text = done.stdout + done.stderr
+    expect(done.returncode == 0 and re.search(r"0x[0-9a-f]{16} /\S+/ntoskrnl.exe", text)
+           and re.search(r"frame #1: .* ntoskrnl.exe`", text) and "CPU 1: " in text,
+           f"{done.returncode}: {text}")
+    sim.assert_clean()  # it quits at the end
+
+
+globals().update(with_each_lldb(check_one_command_line_shows_it_all))
+
+
+def packets(lldb):
+    text = lldb.run("process plugin packet monitor stats")
+    return sum(int(n) for kind, n in re.findall(r"^(\S+) (\d+) \d+$", text, re.M)
+               if kind != "qRcmd,")
+
+
+def check_a_stop_costs_no_packet_for_each_processor(lab, path):
+    """Of two kinds of stops: a breakpoint's hit, a step's end."""
+    others = 11
+    old = re.search(r"llvm-1[4-6]/", path)  # at hits it unwinds each thread: RSP.md §11
+    counted = {}
+    for cpus in (1, 1 + others):
+        sim, _, lldb = attached(lab, path, "--cpus", cpus)
+        address = sim.symbol("ntoskrnl", "KeUpdateRunTime")
+        lldb.run(f"breakpoint set -a {address:#x}")
+        counts = []
+        for command in ("continue", "continue", "thread step-inst", "thread step-inst"):
+            before = packets(lldb)
+            lldb.go(command)
+            counts.append(packets(lldb) - before)
+        counted[cpus] = counts
+        leave(sim, lldb)
+    hits, steps = (2 * others if old else 0), 0
+    for one, many, more in zip(counted[1], counted[1 + others], (hits, hits, steps, steps)):
+        expect(many - one < others + more, f"packets of each stop: {counted}")
+
+
+globals().update(with_each_lldb(check_a_stop_costs_no_packet_for_each_processor))
 
 
 def check_a_breakpoint_by_name_stops_and_steps_go_on(lab, path):
