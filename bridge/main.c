@@ -64,7 +64,7 @@ static const struct subcommand {
 	int (*run)(struct options *o);
 } subcommands[] = {
 	{ NULL, "[OPTIONS] net:port=PORT,key=KEY[,target=HOST]",
-	  "Lets gdb debug a live Windows kernel over KDNET.", OPTIONS_TARGET,
+	  "Lets gdb and lldb debug a live Windows kernel over KDNET.", OPTIONS_TARGET,
 	  run_target },
 	{ "keygen", "keygen [--file=FILE]", "Makes a new random key.", OPTIONS_KEYGEN,
 	  run_keygen },
@@ -93,6 +93,8 @@ static void print_overview(void)
 	       "and in gdb:\n"
 	       "  kdbridge net:port=50000,key=1.2.3.4\n"
 	       "  target remote :1234\n"
+	       "or, in lldb:\n"
+	       "  gdb-remote 1234\n"
 	       "The man page kdbridge(1) tells more.\n");
 }
 
