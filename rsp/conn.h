@@ -211,7 +211,7 @@ rsp_handler on_continue, on_continue_signal, on_step, on_step_signal, on_vcont,
 	on_vcont_query;						    /* on_run.c */
 rsp_handler on_features_read, on_threads_read, on_xfer, on_command; /* on_query.c */
 rsp_handler on_thread_suffix, on_threads_in_stop, on_error_strings, on_host, on_process,
-	on_file_address, on_stay_stopped;			     /* on_lldb_connect.c */
+	on_file_address, on_stay_stopped;	     /* on_lldb_connect.c */
 rsp_handler on_thread_stop, on_threads_json;	     /* on_lldb_threads.c */
 rsp_handler on_memory_read_binary, on_memory_region; /* on_lldb_memory.c */
 

@@ -29,11 +29,10 @@ static inline void fuzz_sodium(void)
 /* The caller frees it. */
 static inline char *fuzz_text(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size + 1);
+	char *text = calloc(size + 1, 1);
 	must(text != NULL);
 	if (size > 0)
 		memcpy(text, data, size);
-	text[size] = '\0';
 	return text;
 }
 

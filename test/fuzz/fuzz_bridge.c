@@ -43,6 +43,7 @@ static const char *row_name(unsigned number)
 		owns++;
 	while (built_in[count].name)
 		count++;
+	must(owns + count > 0);
 	number %= owns + count;
 	return number < owns ? own[number].name : built_in[number - owns].name;
 }

@@ -18,6 +18,7 @@ static const char *row_name(unsigned number)
 	size_t count = 0;
 	while (table[count].name)
 		count++;
+	must(count > 0);
 	return table[number % count].name;
 }
 
