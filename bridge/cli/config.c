@@ -377,7 +377,7 @@ static bool know_all(struct config_text *text)
 	return true;
 }
 
-static bool same_endpoint(const struct rsp_endpoint *a, const struct rsp_endpoint *b)
+bool config_same_endpoint(const struct rsp_endpoint *a, const struct rsp_endpoint *b)
 {
 	return a->is_unix == b->is_unix && a->port == b->port &&
 	       (a->is_unix || a->port) && !strcmp(a->address, b->address);
@@ -394,7 +394,7 @@ static bool is_alone(struct config_text *text, const struct config_target *a,
 		return config_text_error(text, b->port_line, "port",
 					 "%s and %s both have %u: give one another port",
 					 a->name, b->name, b->options.connection.port);
-	if (same_endpoint(&a->options.listen, &b->options.listen))
+	if (config_same_endpoint(&a->options.listen, &b->options.listen))
 		return config_text_error(
 			text, b->listen_line, "listen",
 			"%s and %s both have %s:%u: give one another endpoint, or count "

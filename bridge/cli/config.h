@@ -72,4 +72,7 @@ const struct config_target *config_find(const struct config *c, const char *name
 /* Would both have a worker do the same? */
 bool config_same(const struct config_target *a, const struct config_target *b);
 
+/* Would both listen at one place? Port 0 is never the same. */
+bool config_same_endpoint(const struct rsp_endpoint *a, const struct rsp_endpoint *b);
+
 #endif

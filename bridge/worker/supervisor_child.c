@@ -106,8 +106,7 @@ static bool is_held(const struct child *c)
 
 		if (other != c && other->pid && other->leaving &&
 		    (other->port == o->connection.port ||
-		     ((o->listen.is_unix || o->listen.port) &&
-		      !memcmp(&other->listen, &o->listen, sizeof(o->listen)))))
+		     config_same_endpoint(&other->listen, &o->listen)))
 			return true;
 	}
 	return false;
