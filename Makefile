@@ -110,9 +110,10 @@ check: all sim unit-programs
 e2e: all sim
 	KDBRIDGE_BUILD=$(abspath $(O)) test/e2e/run
 
-#: make bench         exchanges and times of what users do, as a table
+#: make bench         exchanges and times of what users do, and what 1000 targets cost
 bench: all sim $(O)/pingpong
 	KDBRIDGE_BUILD=$(abspath $(O)) test/bench/run
+	KDBRIDGE_BUILD=$(abspath $(O)) test/bench/scale
 $(O)/pingpong: $(O)/test/bench/pingpong.o
 	$(call Q,LINK $@)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
