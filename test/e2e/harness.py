@@ -305,6 +305,7 @@ class Lldb(Gdb):
 
     def __init__(self, lab, program):
         # pylint: disable=super-init-not-called
+        self.program = program
         libraries = pathlib.Path(program).resolve().parents[3]
         self.process = subprocess.Popen(
             [program, "--no-lldbinit", "--no-use-colors"], stdin=subprocess.PIPE,

@@ -40,8 +40,15 @@ def pcs(lldb):
     return found
 
 
+def is_in_chkstk(sim, address):
+    """It lies behind KiHalt in trap.S, and is called on a stack of another alignment."""
+    return 0 < address - sim.symbol("ntoskrnl", "KiHalt") < 0x50
+
+
 def expect_true_backtrace(sim, lldb, where):
     shown, truth = pcs(lldb), chain(sim, thread(lldb) - 1)
+    if "llvm-14/" in lldb.program and is_in_chkstk(sim, [*truth, 0][min(len(shown), len(truth))]):
+        truth = truth[:len(shown)]  # where lldb 14 ends: RSP.md §14
     expect(shown == truth, f"{where}: bt {[hex(a) for a in shown]}, truth "
                            f"{[hex(a) for a in truth]}: {lldb.run('bt')}")
     return len(truth)
