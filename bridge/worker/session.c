@@ -263,8 +263,8 @@ static bool open_all(struct session *s)
 	if (!recording_open(&s->recording, s->options, s->log))
 		return false;
 	tap = recording_tap(&s->recording);
-	s->target = open_target(s->loop, s->options, &session_target_events, s, &tap,
-				s->log);
+	s->target =
+		open_target(s->loop, s->options, &session_target_events, s, &tap, s->log);
 	if (!s->target)
 		return false;
 	gdb_init(&s->gdb, s->target, &session_gdb_owner, s);
