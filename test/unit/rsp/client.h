@@ -42,7 +42,7 @@ static inline bool client_next(struct client_reader *r, uint8_t *out, size_t roo
 		return false;
 	assert_int_equal(*r->pos, '$');
 	size_t end = 1;
-	uint8_t checksum = 0;
+	uint8_t checksum = 0, last = 0;
 	*length = 0;
 	for (; end < r->left && r->pos[end] != '#'; end++) {
 		uint8_t c = r->pos[end];
@@ -50,7 +50,7 @@ static inline bool client_next(struct client_reader *r, uint8_t *out, size_t roo
 		checksum = (uint8_t)(checksum + c);
 		if (c != '*') {
 			assert_true(*length < room);
-			out[(*length)++] = c;
+			out[(*length)++] = last = c;
 			continue;
 		}
 		assert_true(*length > 0 && end + 1 < r->left);
@@ -60,8 +60,7 @@ static inline bool client_next(struct client_reader *r, uint8_t *out, size_t roo
 		checksum = (uint8_t)(checksum + count);
 		for (int i = 0; i < count - 29; i++) {
 			assert_true(*length < room);
-			uint8_t repeated = out[*length - 1];
-			out[(*length)++] = repeated;
+			out[(*length)++] = last;
 		}
 	}
 	assert_true(end + 2 < r->left);
